@@ -1,0 +1,84 @@
+"""The one place that makes connections to Redis and S3, so that time-outs and fail-over are the same everywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import redis
+from redis.sentinel import Sentinel
+
+from instrument_cache.errors import SettingsError
+from instrument_cache.settings import S3Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+SENTINEL_PORT = 26379
+
+
+def redis_client(url: str, *, name: str, timeout_s: float = 5.0, connections_max: int = 50) -> redis.Redis:
+    """A Redis client for `redis://`, `rediss://`, `unix://` or `redis+sentinel://[user:password@]host:port,host:port/SERVICE`.
+
+    It connects on first use. `name` is what CLIENT LIST shows. Raises SettingsError for a URL of another kind.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "client_name": name,
+        "health_check_interval": 15,
+    }
+    if url.startswith("redis+sentinel://"):
+        return _sentinel_client(url, options)
+    try:
+        pool = redis.ConnectionPool.from_url(url, max_connections=connections_max, **options)
+    except ValueError as error:
+        raise SettingsError(f"the Redis URL {_without_password(url)!r} cannot be used: {error}") from None
+    return redis.Redis(connection_pool=pool)
+
+
+def _sentinel_client(url: str, options: dict[str, Any]) -> redis.Redis:
+    parts = urlsplit(url)
+    nodes = [_host_port(node) for node in parts.netloc.rpartition("@")[2].split(",")]
+    query = parse_qs(parts.query)
+    credentials = {"username": _decoded(parts.username), "password": _decoded(parts.password)}
+    sentinel_options = {"socket_timeout": 1.0, "password": query.get("sentinel_password", [None])[0]}
+    sentinel: Any = Sentinel(nodes, sentinel_kwargs=sentinel_options, **credentials, **options)
+    client: redis.Redis = sentinel.master_for(parts.path.strip("/") or "mymaster")
+    return client
+
+
+def _decoded(part: str | None) -> str | None:
+    return unquote(part) if part else None
+
+
+def _host_port(node: str) -> tuple[str, int]:
+    host, _, port = node.partition(":")
+    return host, int(port or SENTINEL_PORT)
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return url.replace(f":{parts.password}@", ":***@") if parts.password else url
+
+
+def s3_client(settings: S3Settings) -> S3Client:
+    """An S3 client for the endpoint, with path-style addresses and bounded retries."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        s3={"addressing_style": "path"},
+        connect_timeout=5,
+        read_timeout=30,
+        retries={"mode": "standard", "max_attempts": 4},
+    )
+    client: S3Client = boto3.client(
+        "s3",
+        endpoint_url=settings.endpoint,
+        aws_access_key_id=settings.access_key,
+        aws_secret_access_key=settings.secret_key,
+        region_name=settings.region,
+        config=config,
+    )
+    return client

@@ -1,0 +1,50 @@
+"""Every error the product raises on purpose. Each message names the value, the rule it breaks and the way out."""
+
+from __future__ import annotations
+
+
+class InstrumentCacheError(Exception):
+    """Root of the tree: catch this to catch all that the product raises on purpose."""
+
+
+class SettingsError(InstrumentCacheError):
+    """A setting is missing or has a value that cannot be used."""
+
+
+class ContractError(InstrumentCacheError):
+    """A contract file cannot be read, or contradicts itself."""
+
+
+class IdentifierError(InstrumentCacheError):
+    """A text is not an identifier of its kind.
+
+    `rule` is the stable name of the broken rule (`length`, `characters`, `check_digit`, …), `value` the text.
+    """
+
+    def __init__(self, kind: str, value: str, rule: str, detail: str) -> None:
+        super().__init__(f"{kind} {value[:40]!r} breaks the rule {rule!r}: {detail}")
+        self.kind, self.value, self.rule, self.detail = kind, value, rule, detail
+
+
+class RejectedChange(InstrumentCacheError):
+    """A message that is not a valid change. `code` is the stable reason, the text says the rest."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code, self.detail = code, detail
+
+
+class Unavailable(InstrumentCacheError):
+    """A part that should answer does not. Trying again later is the way out."""
+
+
+class StoreUnavailable(Unavailable):
+    """Redis does not answer, or refuses to read or write."""
+
+
+class SourceUnavailable(Unavailable):
+    """The source of instruments does not answer, or broke off its stream."""
+
+
+class LogUnavailable(Unavailable):
+    """Kafka does not answer."""

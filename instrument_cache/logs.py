@@ -1,0 +1,35 @@
+"""The one logger: JSON lines for machines, or a console form for people (ICACHE_LOG_FORMAT=json|console)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from instrument_cache.errors import SettingsError
+from instrument_cache.settings import environment
+
+_RENDERERS = {"json": structlog.processors.JSONRenderer, "console": structlog.dev.ConsoleRenderer}
+
+
+def configure_logging(component: str) -> None:
+    """Send structlog to standard error with time, level and component. Raises SettingsError for an unknown form."""
+    env = environment()
+    form = env.text("ICACHE_LOG_FORMAT", "json")
+    level = logging.getLevelNamesMapping().get(env.text("ICACHE_LOG_LEVEL", "INFO").upper())
+    if form not in _RENDERERS or level is None:
+        raise SettingsError("ICACHE_LOG_FORMAT must be json or console, and ICACHE_LOG_LEVEL a level such as INFO")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _RENDERERS[form](),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(component=component)

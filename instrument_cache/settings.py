@@ -1,0 +1,82 @@
+"""Settings, from the environment only. Every name begins with ICACHE_; docs/settings.md has a heading for each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from instrument_cache.errors import SettingsError
+
+_PROJECT: Final = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class S3Settings:
+    """Where an S3 server is, and with which keys."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    bucket: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Typed reads of environment variables that fail with the name, the value and the rule."""
+
+    variables: Mapping[str, str]
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.variables.get(name) or default
+        if value is None:
+            raise SettingsError(f"the setting {name} is missing; docs/settings.md says what it holds")
+        return value
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        value = self.variables.get(name) or str(default)
+        if not value.lstrip("-").isdecimal() or not low <= int(value) <= high:
+            raise SettingsError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
+        return int(value)
+
+    def secret(self, name: str) -> str:
+        """The variable itself, or the content of the file that NAME_FILE names."""
+        path = self.variables.get(f"{name}_FILE")
+        if not path:
+            return self.text(name)
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"{name}_FILE is {path!r}, which cannot be read: {error.strerror}") from None
+
+
+def environment() -> Environment:
+    """The process's environment."""
+    return Environment(os.environ)
+
+
+def contract_path(env: Environment | None = None) -> Path:
+    """The contract of the dataset that this process serves (ICACHE_CONTRACTS, ICACHE_DATASET)."""
+    env = env or environment()
+    folder = Path(env.text("ICACHE_CONTRACTS", str(_PROJECT / "contracts")))
+    return folder / f"{env.text('ICACHE_DATASET', 'instruments')}.yaml"
+
+
+def redis_url(env: Environment | None = None) -> str:
+    """ICACHE_REDIS_URL, with its password."""
+    return (env or environment()).secret("ICACHE_REDIS_URL")
+
+
+def s3_settings(env: Environment | None = None) -> S3Settings:
+    """The S3 server of checkpoints, savepoints and reports."""
+    env = env or environment()
+    return S3Settings(
+        endpoint=env.text("ICACHE_S3_ENDPOINT"),
+        access_key=env.secret("ICACHE_S3_ACCESS_KEY"),
+        secret_key=env.secret("ICACHE_S3_SECRET_KEY"),
+        bucket=env.text("ICACHE_S3_BUCKET", "instrument-cache"),
+        region=env.text("ICACHE_S3_REGION", "us-east-1"),
+    )

@@ -1,0 +1,62 @@
+-- The only writer of instruments. KEYS[i] is offered the bytes ARGV[i]; the larger bytes stay (instrument_cache/change.py
+-- says why bytes are the order). ARGV[#KEYS + i], if given, is the expiry in milliseconds since 1970, or '0'.
+-- Returns one letter per key: a applied · d duplicate · s stale · A and S the same, decided between equal versions (a tie).
+-- Range arguments are texts on purpose: numbers would be formatted anew on each call.
+local count = #KEYS
+local expires = #ARGV > count
+local outcome = {}
+
+-- Lua's < on strings follows the locale; the order of the store must not.
+local function larger(a, b)
+  local shared = math.min(#a, #b)
+  for at = 1, shared do
+    local x, y = string.byte(a, at), string.byte(b, at)
+    if x ~= y then return x > y end
+  end
+  return #a > #b
+end
+
+-- A key of another type holds nothing of the store.
+local function read(at)
+  local held = redis.pcall('GETRANGE', KEYS[at], '5', '20')
+  if type(held) == 'string' then return held end
+  if string.find(held.err, '^WRONGTYPE') then return '' end
+  error(held.err)
+end
+
+local function put(at)
+  local expiry = expires and ARGV[count + at] or '0'
+  if expiry == '0' then
+    redis.call('SET', KEYS[at], ARGV[at])
+  else
+    redis.call('SET', KEYS[at], ARGV[at], 'PXAT', expiry)
+  end
+end
+
+-- The offer is not newer by version alone: decide by the whole bytes. What is not of the store is replaced.
+local function settle(at, held, version)
+  if #held ~= 16 or not string.find(held, '^%d+$') then
+    put(at)
+    return 'a'
+  end
+  if held ~= version then return 's' end
+  local stored = redis.call('GET', KEYS[at])
+  if stored == ARGV[at] then return 'd' end
+  if larger(ARGV[at], stored) then
+    put(at)
+    return 'A'
+  end
+  return 'S'
+end
+
+for at = 1, count do
+  local held = read(at)
+  local version = string.sub(ARGV[at], 6, 21)
+  if held == '' or version > held then
+    put(at)
+    outcome[at] = 'a'
+  else
+    outcome[at] = settle(at, held, version)
+  end
+end
+return table.concat(outcome)
