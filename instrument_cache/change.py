@@ -1,11 +1,11 @@
 """The change record: what travels through Kafka, and how it becomes the bytes that the store compares.
 
-    {"op":"put","version":1763674000123456,"source":{"name":…,"position":…,"received_at":…},"record":{"cusip":…,…}}
+    {"op":"put","version":1763674000123456,"source":{"name":…,"position":…,"timestamp":…,"received_at":…},"record":{"cusip":…,…}}
 
 The bytes of a stored value carry its whole rank. A value is `{"v":<16 digits>,"cusip":…}`, a tombstone
 `{"v":<16 digits>,"~deleted_at":…}`. Compared as bytes, the larger version wins because it has always 16 digits; at
-equal version a tombstone wins because `~` follows every letter; and otherwise the larger bytes win. So the order is total and
-does not depend on arrival: the store keeps the largest bytes that it was ever offered.
+equal version a tombstone wins because `~` follows every letter; and otherwise the larger bytes win. So the order is
+total and does not depend on arrival: the store keeps the largest bytes that it was ever offered.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Change(NamedTuple):
 
 
 class _Origin(msgspec.Struct):
+    timestamp: int = 0
     received_at: int = 0
 
 
@@ -126,7 +127,7 @@ class ChangeDecoder:
         except IdentifierError as error:
             raise RejectedChange(f"invalid_{error.kind.lower()}", str(error)) from None
         if envelope.op == "delete":
-            return self._delete(key, version, envelope.source.received_at)
+            return self._delete(key, version, envelope.source.timestamp or envelope.source.received_at)
         raise RejectedChange("unknown_op", f"op is {envelope.op[:40]!r}; it must be 'put' or 'delete'")
 
     def _put(self, key: str, version: int, record: msgspec.Struct) -> Change:
@@ -141,10 +142,10 @@ class ChangeDecoder:
         expires_at_ms = 0 if ttl_s is None else version // 1000 + ttl_s * 1000
         return Change(key, b'{"v":%d,%b' % (version, encode(record)[1:]), aliases, expires_at_ms)
 
-    def _delete(self, key: str, version: int, received_at_us: int) -> Change:
+    def _delete(self, key: str, version: int, happened_at_us: int) -> Change:
         # The record itself says when the deletion happened, so that a replay cannot prolong the memory of it. A delete
         # carries the version of the state that it removes, which may be years old: its age must not count.
-        deleted_at_us = received_at_us if VERSION_MIN <= received_at_us <= VERSION_MAX else version
+        deleted_at_us = happened_at_us if VERSION_MIN <= happened_at_us <= VERSION_MAX else version
         expires_at_ms = deleted_at_us // 1000 + self._contract.tombstone_ttl_s * 1000
         return Change(key, stored_tombstone(version, deleted_at_us), (), expires_at_ms)
 

@@ -43,7 +43,8 @@ def _sentinel_client(url: str, options: dict[str, Any]) -> redis.Redis:
     query = parse_qs(parts.query)
     credentials = {"username": _decoded(parts.username), "password": _decoded(parts.password)}
     sentinel_options = {"socket_timeout": 1.0, "password": query.get("sentinel_password", [None])[0]}
-    sentinel: Any = Sentinel(nodes, sentinel_kwargs=sentinel_options, **credentials, **options)
+    make: Any = Sentinel  # untyped in redis-py 5
+    sentinel = make(nodes, sentinel_kwargs=sentinel_options, **credentials, **options)
     client: redis.Redis = sentinel.master_for(parts.path.strip("/") or "mymaster")
     return client
 

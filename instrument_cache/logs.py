@@ -29,7 +29,8 @@ def configure_logging(component: str) -> None:
             _RENDERERS[form](),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Not PrintLogger: Flink replaces print() in its Python workers by one that lacks `flush`.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(component=component)

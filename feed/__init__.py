@@ -1,0 +1,1 @@
+"""The feed: from a source of instruments to Kafka change records."""

@@ -1,0 +1,1 @@
+"""Where the feed writes change records: Kafka, and an in-memory twin."""

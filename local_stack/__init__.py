@@ -1,0 +1,1 @@
+"""The laptop: every part of the product on one machine."""

@@ -1,0 +1,65 @@
+"""The few calls to Airflow's REST API that the stack makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from instrument_cache.errors import Unavailable
+from local_stack.components.airflow import ADMIN
+from local_stack.instance import Instance
+
+
+class AirflowApi:
+    """Logs in as the instance's administrator. Raises Unavailable if Airflow does not do what it was asked."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._client = httpx.Client(base_url=instance.url("airflow"), timeout=30.0)
+        login = {"username": ADMIN, "password": instance.secret("airflow_password")}
+        token = self._call("POST", "/auth/token", json=login)["access_token"]
+        self._client.headers["Authorization"] = f"Bearer {token}"
+
+    def has_dag(self, dag_id: str) -> bool:
+        return self._client.get(f"/api/v2/dags/{dag_id}").status_code == 200
+
+    def import_errors(self) -> list[str]:
+        found = self._call("GET", "/api/v2/importErrors")["import_errors"]
+        return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in found]
+
+    def unpause(self, dag_id: str) -> None:
+        self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+
+    def trigger(self, dag_id: str, note: str) -> str:
+        """Start a run now and return its id."""
+        body = {"logical_date": None, "note": note}
+        return str(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def runs(self, dag_id: str, *states: str) -> list[dict[str, Any]]:
+        """The newest runs in those states, newest first."""
+        query: dict[str, Any] = {"order_by": "-run_after", "limit": 20, "state": list(states)}
+        runs: list[dict[str, Any]] = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=query)["dag_runs"]
+        return runs
+
+    def end_run(self, dag_id: str, run_id: str, note: str) -> None:
+        """Mark a run as failed; its tasks end."""
+        self._call("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed", "note": note})
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        found: list[dict[str, Any]] = self._call("GET", path)["task_instances"]
+        return found
+
+    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> str:
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        return str(self._call("GET", path, headers={"Accept": "application/json"})["content"])
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            response = self._client.request(method, path, **options)
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"Airflow did not answer {method} {path}: {error}; see `icache logs airflow-api-server`"
+            ) from error
+        return response.json()

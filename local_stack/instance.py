@@ -1,0 +1,151 @@
+"""One instance of the laptop stack: its folder, its ports, its secrets and the environment of its processes.
+
+ICACHE_HOME names the folder and ICACHE_PORT_OFFSET moves every port, so that a second instance runs beside the first.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from instrument_cache.settings import Environment, environment
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+DATASET: Final = "instruments"
+
+# Every port of the stack, before the offset. docs/local-stack.md lists them too.
+PORTS: Final = {
+    "lookup": 8000,
+    "airflow": 8080,
+    "flink": 8081,
+    "simulator": 8082,
+    "pod-runner": 8083,
+    "s3": 8084,
+    "redis": 16379,
+    "kafka": 19092,
+    "kafka-controller": 19093,
+    "flink-rpc": 16123,
+    "flink-blob": 16124,
+    "flink-taskmanager-rpc": 16125,
+    "flink-taskmanager-data": 16126,
+    "airflow-worker-log": 18793,
+    "airflow-trigger-log": 18794,
+}
+SECRETS: Final = (
+    "redis_password",
+    "airflow_password",
+    "airflow_jwt_secret",
+    "airflow_api_secret",
+    "airflow_fernet_key",
+    "s3_access_key",
+    "s3_secret_key",
+    "source_token",
+    "pod_runner_token",
+)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """Where an instance lives. Make it with `Instance.from_environment`."""
+
+    home: Path
+    tools: Path
+    port_offset: int
+
+    @classmethod
+    def from_environment(cls, env: Environment | None = None) -> Instance:
+        """Raises SettingsError for an offset that moves a port out of range."""
+        env = env or environment()
+        return cls(
+            home=Path(env.text("ICACHE_HOME", str(PROJECT / ".icache"))).absolute(),
+            tools=Path(env.text("ICACHE_TOOLS", str(PROJECT / ".tools"))).absolute(),
+            port_offset=env.integer("ICACHE_PORT_OFFSET", default=0, low=0, high=40_000),
+        )
+
+    def port(self, name: str) -> int:
+        return PORTS[name] + self.port_offset
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.port(name)}"
+
+    def folder(self, *parts: str) -> Path:
+        """A folder below the home, made if it is not there, closed to others."""
+        path = self.home.joinpath(*parts)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    @property
+    def kafka(self) -> str:
+        return f"127.0.0.1:{self.port('kafka')}"
+
+    @property
+    def python(self) -> Path:
+        return self.tools / "airflow" / "bin" / "python"
+
+    @property
+    def flink_python(self) -> Path:
+        return self.tools / "flink" / "bin" / "python"
+
+    def make_secrets(self) -> None:
+        """Make every secret that is not there yet, each a file of mode 0600."""
+        folder = self.folder("secrets")
+        for name in SECRETS:
+            path = folder / name
+            if not path.exists() or not path.read_text():
+                write_private(path, _new_secret(name))
+
+    def secret(self, name: str) -> str:
+        return (self.home / "secrets" / name).read_text(encoding="utf-8")
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://:{self.secret('redis_password')}@127.0.0.1:{self.port('redis')}/0"
+
+    def settings(self) -> dict[str, str]:
+        """Every ICACHE_ setting that the product's processes read; on a cluster a Secret holds the same."""
+        return {
+            "ICACHE_DATASET": DATASET,
+            "ICACHE_CONTRACTS": str(PROJECT / "contracts"),
+            "ICACHE_REDIS_URL": self.redis_url,
+            "ICACHE_KAFKA_BOOTSTRAP": self.kafka,
+            "ICACHE_FLINK_URL": self.url("flink"),
+            "ICACHE_S3_ENDPOINT": self.url("s3"),
+            "ICACHE_S3_ACCESS_KEY": self.secret("s3_access_key"),
+            "ICACHE_S3_SECRET_KEY": self.secret("s3_secret_key"),
+            "ICACHE_S3_BUCKET": "instrument-cache",
+            "ICACHE_SOURCE_URL": f"sow+{self.url('simulator')}/{DATASET}",
+            "ICACHE_SOURCE_TOKEN": self.secret("source_token"),
+            "ICACHE_LOG_FORMAT": os.environ.get("ICACHE_LOG_FORMAT", "json"),
+        }
+
+    def base_environment(self) -> dict[str, str]:
+        """What every process of the instance gets. ICACHE_INSTANCE marks it, so that none is ever left behind."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ", "JAVA_HOME") if name in os.environ}
+        return {
+            **kept,
+            "ICACHE_INSTANCE": str(self.home),
+            "ICACHE_HOME": str(self.home),
+            "ICACHE_TOOLS": str(self.tools),
+            "ICACHE_PORT_OFFSET": str(self.port_offset),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+def _new_secret(name: str) -> str:
+    if name == "airflow_fernet_key":
+        from cryptography.fernet import Fernet
+
+        return Fernet.generate_key().decode()
+    return secrets.token_urlsafe(12 if name == "airflow_password" else 24)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    scratch = path.with_suffix(".new")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    scratch.replace(path)
