@@ -1,9 +1,62 @@
 # `make up` runs the whole system on this machine, `make test` proves it. README.md says what else there is.
 TOOLS ?= .tools
+export ICACHE_TOOLS := $(abspath $(TOOLS))
 PYTHON := $(TOOLS)/airflow/bin/python
+FLINK_PYTHON := $(TOOLS)/flink/bin/python
+PYTEST := $(PYTHON) -m pytest -q -p no:cacheprovider
 UV := $(TOOLS)/uv/bin/uv
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
+# The kernel runs on two generations of redis-py: these tests run in Flink's environment too.
+KERNEL_TESTS := tests/unit/instrument_cache tests/contract/test_store.py
+FAST_TESTS := tests/unit tests/contract
+SLOW_TESTS := tests/integration tests/e2e
+
+.PHONY: help
+help:
+	@sed -nE 's/^## ?//p' $(MAKEFILE_LIST)
+
+##   make up [DATA=file]   install what is needed, start everything, publish DATA (NDJSON or CSV, .gz too)
+.PHONY: up
+up: setup
+	@./icache up $(if $(DATA),--data "$(DATA)")
+
+##   make down             stop everything; data stays
+.PHONY: down
+down:
+	@./icache down
+
+##   make test             lint, types and every test (≤ 45 minutes)
+.PHONY: test
+test: setup-test lint
+	$(PYTEST) $(FAST_TESTS)
+	$(FLINK_PYTHON) -m pytest -q -p no:cacheprovider $(KERNEL_TESTS)
+	$(PYTEST) $(SLOW_TESTS)
+
+##   make test-fast        lint, types, unit and contract tests (≤ 2 minutes)
+.PHONY: test-fast
+test-fast: setup-test lint
+	$(PYTEST) $(FAST_TESTS)
+
+##   make lint             ruff and mypy
+.PHONY: lint
+lint:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy instrument_cache feed flink_jobs lookup_app local_stack
+
+##   make setup            only install what the stack needs
+.PHONY: setup
+setup:
+	@echo "Checking what is installed"
+	@local_stack/setup/setup.sh stack
+
+.PHONY: setup-test
+setup-test:
+	@echo "Checking what is installed"
+	@local_stack/setup/setup.sh test
+
+##   make lock             write the lock of each runtime from its requirements.in
 .PHONY: lock
 lock:
 	$(COMPILE) requirements.in -o requirements.txt

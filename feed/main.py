@@ -46,8 +46,8 @@ class Feed:
     """Follows one source and writes what changes to one log.
 
     In a snapshot only what the log does not yet say is sent, and at its end, and only then, the keys that it lacks become
-    deletes. More of them than `sweep_share_max` (0…1) of all keys are refused: an entitlement error looks like an empty
-    source.
+    deletes. More of them than `sweep_share_max` (0…1) of all are refused: an entitlement error looks like an
+    empty source.
     """
 
     def __init__(
@@ -155,8 +155,13 @@ def main() -> int:
     share_max = env.integer("ICACHE_FEED_SWEEP_PERCENT_MAX", default=20, low=0, high=100) / 100
     feed = Feed(contract, source, log, share_max)
     stop = threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        source.close()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: (stop.set(), source.close()))
+        signal.signal(number, end)
     if path := env.variables.get("ICACHE_FEED_STATE_FILE"):
         threading.Thread(target=report, args=(feed, Path(path), stop), daemon=True).start()
     run(feed, stop)

@@ -15,7 +15,7 @@ _NO_VALUE: Final = (b"", b"null")
 class RecordMaker:
     """Wraps a source's rows without looking at more than the version, and without changing a byte of them.
 
-    The feed judges nothing: what breaks a rule is rejected by the job, which keeps the reason beside the original bytes.
+    The feed judges nothing: what breaks a rule is rejected by the job, which keeps the reason beside the bytes.
     """
 
     def __init__(self, contract: Contract, source_name: str) -> None:
@@ -28,9 +28,7 @@ class RecordMaker:
     def put(self, event: Put, received_at_us: int) -> bytes:
         """A change record; a row that is not JSON goes through as it is, because nothing can be wrapped around it."""
         try:
-            version = bytes(self._peek(event.payload).version)
-        except msgspec.ValidationError:  # JSON, but not an object
-            version = b""
+            version = self._version(event.payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return event.payload
         if version in _NO_VALUE:
@@ -40,6 +38,16 @@ class RecordMaker:
             self._origin(event.position, event.timestamp_us, received_at_us),
             event.payload,
         )
+
+    def _version(self, row: bytes) -> bytes:
+        """The version as it stands in the row. Raises msgspec.DecodeError if the row as a whole is not JSON."""
+        try:
+            return bytes(self._peek(row).version)
+        except msgspec.ValidationError:
+            # Not an object. The decoder stopped at its first byte, so what follows was not looked at: were it not JSON,
+            # it could close the record early and forge the members around it.
+            msgspec.json.decode(row)
+            return b""
 
     def delete(self, key: str, version: int, position: int, timestamp_us: int, received_at_us: int) -> bytes:
         return b'{"op":"delete","version":%d,"source":%b,"record":%b}' % (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from instrument_cache.errors import LogUnavailable
 

@@ -68,8 +68,8 @@ apply_changes = udf(ApplyChanges(), result_type=DataTypes.STRING(), func_type="p
 def exit_with_runner() -> None:
     """End this worker when its TaskManager died.
 
-    The worker's parent is Flink's shell script, which outlives a killed TaskManager. So the sign is that the *script* got
-    another parent.
+    The worker's parent is Flink's shell script, which outlives a killed TaskManager. So the sign is that the *script*
+    got another parent.
     """
     runner = os.getppid()
     task_manager = _parent_of(runner)

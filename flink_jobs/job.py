@@ -1,11 +1,11 @@
-"""The streaming job: two tables and one INSERT around one function. Run it with `flink run`; `flink_jobs.submit` does."""
+"""The streaming job: two tables and one INSERT around one function. `flink_jobs.submit` runs it."""
 
 from __future__ import annotations
 
 import sys
 from typing import Final
 
-from pyflink.table import EnvironmentSettings, TableEnvironment
+from pyflink.table import EnvironmentSettings, TableEnvironment, TableResult
 
 from flink_jobs.apply import apply_changes
 from instrument_cache.flink_rest import job_name, job_version
@@ -32,17 +32,22 @@ def main() -> None:
     build(tables, env)
 
 
-def build(tables: TableEnvironment, env: Environment) -> None:
+def build(tables: TableEnvironment, env: Environment) -> TableResult:
     """Declare the tables and start the INSERT.
 
     Only the value goes to Python. Topic, partition, offset and the original bytes stay in the JVM and are joined to the
     reason in the same row.
     """
-    dataset = env.text("ICACHE_DATASET", "instruments")
+    declare(tables, env)
+    return tables.execute_sql(insert_statement(env.text("ICACHE_DATASET", "instruments")))
+
+
+def declare(tables: TableEnvironment, env: Environment) -> None:
+    """The function, the source table and the sink table."""
+    dataset, bootstrap = env.text("ICACHE_DATASET", "instruments"), env.text("ICACHE_KAFKA_BOOTSTRAP")
     tables.create_temporary_function("apply_changes", apply_changes)
-    tables.execute_sql(source_ddl(env.text("ICACHE_KAFKA_BOOTSTRAP"), dataset))
-    tables.execute_sql(dead_letter_ddl(env.text("ICACHE_KAFKA_BOOTSTRAP"), dataset))
-    tables.execute_sql(insert_statement(dataset))
+    tables.execute_sql(source_ddl(bootstrap, dataset))
+    tables.execute_sql(dead_letter_ddl(bootstrap, dataset))
 
 
 def source_ddl(bootstrap: str, dataset: str) -> str:

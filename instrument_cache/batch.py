@@ -38,7 +38,7 @@ class BatchApplier:
     def apply(self, values: Sequence[bytes | None]) -> dict[int, str]:
         """Apply every value; None is Kafka's own tombstone, which follows a delete that was applied long ago.
 
-        Returns {position in `values`: reason} of the rejected ones. When it returns, the store has taken all the others.
+        Returns {position in `values`: reason} of the rejected ones. When it returns, the store has taken the others.
         """
         self._decoder.start_batch()
         batch = _Batch(self._contract)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -46,10 +47,15 @@ def _read(consumer: Consumer, topic: str) -> Iterator[DeadLetter]:
     consumer.assign([TopicPartition(topic, partition, 0) for partition in unread])
     while unread:
         for message in consumer.consume(1000, timeout=1.0):
-            if message.error() is None:
-                headers = dict(message.headers() or [])
-                yield DeadLetter(message.key().decode(), headers["reason"].decode(), message.value() or b"")
-            elif message.error().code() == KafkaError._PARTITION_EOF:
+            error: Any = message.error()
+            if error is None:
+                yield _dead_letter(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
                 unread.discard(message.partition())
             else:
-                raise KafkaException(message.error())
+                raise KafkaException(error)
+
+
+def _dead_letter(message: Any) -> DeadLetter:
+    headers = dict(message.headers())
+    return DeadLetter(message.key().decode(), headers["reason"].decode(), message.value() or b"")

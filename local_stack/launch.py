@@ -1,7 +1,7 @@
 """Starts one supervised program: `python -m local_stack.launch NAME COMMAND…`.
 
-First it ends what an earlier life of the same component left behind: the workers of a killed server would still hold its
-port. Then it becomes the program.
+First it ends what an earlier life of the same component left behind: the workers of a killed server would still hold
+its port. Then it becomes the program.
 """
 
 from __future__ import annotations

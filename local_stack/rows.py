@@ -20,16 +20,16 @@ def read_rows(
 ) -> Iterator[bytes]:
     """Yield one row after the other; `progress` gets the position in the file, in bytes.
 
-    Raises InstrumentCacheError if the file cannot be read or its ending is not .ndjson, .jsonl, .json or .csv (and .gz).
+    Raises InstrumentCacheError if the file cannot be read or its ending is not .ndjson, .jsonl or .csv (and .gz).
     """
     name = path.name.removesuffix(".gz")
     if not name.endswith((".ndjson", ".jsonl", ".json", ".csv")):
         raise InstrumentCacheError(
-            f"{path} has an unknown ending; rows are read from .ndjson, .jsonl, .csv, and these with .gz"
+            f"{path} has an unknown ending; it must be .ndjson, .jsonl or .csv, or these with .gz"
         )
     try:
         with path.open("rb") as raw:
-            file: Any = gzip.open(raw) if path.suffix == ".gz" else raw
+            file: Any = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
             rows = _csv_rows(file, contract) if name.endswith(".csv") else _lines(file)
             for row in rows:
                 progress(raw.tell())

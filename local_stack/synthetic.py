@@ -1,4 +1,4 @@
-"""Synthetic instruments: CUSIPs of the internal-use issuer range 990-999, records shaped like real ones (600-900 bytes)."""
+"""Synthetic instruments: CUSIPs of the internal-use issuers 990-999, records shaped like real ones (600-900 bytes)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,19 @@ _SIGNS: Final = "0123456789ABCDEFGHJKLMNPQRSTUVWXY"
 ROWS_MAX: Final = 10 * len(_SIGNS) ** 5
 _CURRENCIES: Final = ("USD", "EUR", "GBP", "JPY", "CHF", "CAD")
 _SECTORS: Final = ("Financials", "Industrials", "Utilities", "Materials", "Health Care", "Energy")
-_WORDS: Final = "senior secured callable floating rate note due series guaranteed municipal treasury agency".split()
+_WORDS: Final = (
+    "senior",
+    "secured",
+    "callable",
+    "floating",
+    "rate",
+    "note",
+    "due",
+    "series",
+    "guaranteed",
+    "municipal",
+    "agency",
+)
 
 
 def synthetic_cusip(number: int) -> str:
@@ -36,14 +48,14 @@ def synthetic_rows(count: int, seed: int = 1, start: int = 0) -> Iterator[bytes]
 
 
 def _row(number: int, chance: random.Random) -> dict[str, str | None]:
-    name = f"Synthetic Issuer {number % 9973} {chance.randrange(1, 9)}.{chance.randrange(0, 999):03d}% {2027 + number % 30}"
+    coupon = f"{chance.randrange(1, 9)}.{chance.randrange(0, 999):03d}%"
     return {
         "cusip": synthetic_cusip(number),
         "pme": f"PME{number:09d}",
         "isin": None,
         "figi": f"BBG{number:09d}",
         "symbol": f"SYN{number % 100_000}",
-        "name": name,
+        "name": f"Synthetic Issuer {number % 9973} {coupon} {2027 + number % 30}",
         "currency": chance.choice(_CURRENCIES),
         "sector": chance.choice(_SECTORS),
         "exchange": "OTC",

@@ -47,7 +47,7 @@ def check_machine(instance: Instance) -> None:
     free = shutil.disk_usage(instance.folder()).free
     if free < _DISK_FREE_BYTES_MIN:
         raise InstrumentCacheError(
-            f"the disk of {instance.home} has {free // 10**6} MB free and the stack needs {_DISK_FREE_BYTES_MIN // 10**6}; "
+            f"{instance.home} has {free // 10**6} MB of disk left, the stack needs {_DISK_FREE_BYTES_MIN // 10**6}; "
             "make room, or set ICACHE_HOME to a folder on another disk"
         )
 
@@ -118,7 +118,7 @@ def _not_ready(instance: Instance, component: Component) -> str:
     path = log_path(instance, component.name)
     tail = path.read_text(errors="replace").splitlines()[-8:] if path.exists() else []
     said = "\n    ".join(tail)
-    return f"{component.name} was not ready after {component.ready_timeout_s:.0f} s; its log ({path}) ends with\n    {said}"
+    return f"{component.name} was not ready after {component.ready_timeout_s:.0f} s; {path} ends with\n    {said}"
 
 
 def launch_stream(instance: Instance) -> None:
@@ -142,7 +142,7 @@ def _missing_dags(airflow: AirflowApi) -> str:
 
 def _why_no_job(airflow: AirflowApi) -> str:
     run = airflow.runs(STREAM_DAG)[0]
-    return f"Flink runs no job of {DATASET}; look at the run {run['dag_run_id']} of {STREAM_DAG} in Airflow ({run['state']})"
+    return f"Flink runs no job of {DATASET}; in Airflow, {STREAM_DAG} run {run['dag_run_id']} is {run['state']}"
 
 
 def _job_runs(instance: Instance) -> bool:
@@ -167,7 +167,7 @@ def await_applied(instance: Instance, timeout_s: float = 300.0) -> None:
 
 def source_position(source: Any) -> int:
     """The number of the newest message that the source has sent."""
-    return next(iter(source.snapshot())).position
+    return int(next(iter(source.snapshot())).position)
 
 
 def _wait(condition: Callable[[], bool], timeout_s: float, complaint: Callable[[], str]) -> None:

@@ -10,7 +10,7 @@ class ChangeLog(Protocol):
     """An ordered log per key. Every method may raise LogUnavailable."""
 
     def write(self, key: bytes, value: bytes) -> None:
-        """Queue a record. Blocks while the queue is full; an error of an earlier record is raised here or in `flush`."""
+        """Queue a record. Blocks while the queue is full; an error of an earlier record is raised here or later."""
         ...
 
     def poll(self) -> None:

@@ -81,12 +81,13 @@ class KafkaChangeLog:
         consumer.assign([TopicPartition(self._topic, partition, 0) for partition in unread])
         while unread:
             for message in consumer.consume(_READ_BATCH, timeout=1.0):
-                if message.error() is None:
+                error: Any = message.error()
+                if error is None:
                     yield message.key() or b"", message.value() or b""
-                elif message.error().code() == KafkaError._PARTITION_EOF:
+                elif error.code() == KafkaError._PARTITION_EOF:
                     unread.discard(message.partition())
                 else:
-                    raise KafkaException(message.error())
+                    raise KafkaException(error)
 
     def close(self) -> None:
         self.flush()

@@ -1,6 +1,6 @@
 -- The only writer of instruments. KEYS[i] is offered the bytes ARGV[i]; the larger bytes stay (instrument_cache/change.py
 -- says why bytes are the order). ARGV[#KEYS + i], if given, is the expiry in milliseconds since 1970, or '0'.
--- Returns one letter per key: a applied · d duplicate · s stale · A and S the same, decided between equal versions (a tie).
+-- Returns one letter per key: a applied · d duplicate · s stale · A and S: between values of equal version (a tie).
 -- Range arguments are texts on purpose: numbers would be formatted anew on each call.
 local count = #KEYS
 local expires = #ARGV > count
@@ -14,6 +14,11 @@ local function larger(a, b)
     if x ~= y then return x > y end
   end
   return #a > #b
+end
+
+-- {"v":<16 digits>,"~deleted_at":…}
+local function is_tombstone(bytes)
+  return string.byte(bytes, 24) == 126
 end
 
 -- A key of another type holds nothing of the store.
@@ -42,11 +47,11 @@ local function settle(at, held, version)
   if held ~= version then return 's' end
   local stored = redis.call('GET', KEYS[at])
   if stored == ARGV[at] then return 'd' end
-  if larger(ARGV[at], stored) then
-    put(at)
-    return 'A'
-  end
-  return 'S'
+  local wins = larger(ARGV[at], stored)
+  if wins then put(at) end
+  -- A deletion of exactly the state that is held is no tie.
+  if is_tombstone(ARGV[at]) ~= is_tombstone(stored) then return wins and 'a' or 's' end
+  return wins and 'A' or 'S'
 end
 
 for at = 1, count do

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from instrument_cache.change import VERSION_AT
+from instrument_cache.change import VERSION_AT, is_tombstone
 from instrument_cache.clock import Clock, SystemClock
 from instrument_cache.store.interface import APPLIED, DUPLICATE, STALE, TIE_APPLIED, TIE_STALE
 
@@ -26,7 +26,7 @@ class MemoryStore:
         held = self._get(key)
         if held == value:
             return DUPLICATE
-        tie = held is not None and held[VERSION_AT] == value[VERSION_AT]
+        tie = held is not None and _rank(held) == _rank(value)
         if held is not None and held > value:
             return TIE_STALE if tie else STALE
         self._held[key] = (value, expires_at_ms)
@@ -53,3 +53,8 @@ class MemoryStore:
 
     def counters(self) -> dict[str, int]:
         return dict(self._counters)
+
+
+def _rank(stored: bytes) -> tuple[bytes, bool]:
+    """What must be equal for a tie: the version, and being a deletion or not."""
+    return stored[VERSION_AT], is_tombstone(stored)

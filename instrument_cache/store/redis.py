@@ -51,7 +51,7 @@ class RedisStore:
 
     def _exchange(self, calls: list[bytes]) -> str:
         """Send every call, then await every answer. A connection that saw an error is not used again."""
-        connection = self._pool.get_connection("EVALSHA") if _OLD_CLIENT else self._pool.get_connection()
+        connection = self._pool.get_connection()
         try:
             connection.send_packed_command(calls)
             return b"".join([connection.read_response() for _ in calls]).decode()
@@ -93,9 +93,6 @@ class RedisStore:
         except RedisError as error:
             raise StoreUnavailable(f"Redis did not read the counters: {error}") from error
         return {name.decode(): int(amount) for name, amount in held.items()}
-
-
-_OLD_CLIENT: Final = int(redis.__version__.split(".")[0]) < 6
 
 
 def _chunks(values: Mapping[str, bytes], expires_at_ms: Mapping[str, int]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Airflow's four parts, each supervised by itself: `airflow standalone` leaves its children behind when it is stopped."""
+"""Airflow's four parts, each supervised by itself: a stopped `airflow standalone` leaves its children behind."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ def _nothing(instance: Instance) -> None:
 class Component:
     """One supervised program.
 
-    `prepare` writes its files before the start, `is_ready` looks from outside whether it serves (False or any exception:
-    not yet), `after_start` sets it up once it is ready.
+    `prepare` writes its files before the start, `is_ready` looks from outside whether it serves (False or any
+    exception: not yet), `after_start` sets it up once it is ready.
     """
 
     name: str

@@ -117,6 +117,8 @@ logger.kafka.name = org.apache.kafka
 logger.kafka.level = WARN
 logger.pekko.name = org.apache.pekko
 logger.pekko.level = WARN
+logger.metrics.name = org.apache.flink.metrics.MetricGroup
+logger.metrics.level = ERROR
 """
 
 JOBMANAGER = Component(

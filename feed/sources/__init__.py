@@ -1,0 +1,1 @@
+"""Adapters: each makes one kind of source speak the kernel's source interface."""

@@ -1,0 +1,1 @@
+"""The tests: unit, contract (each twin and each real server), integration, e2e and faults."""

@@ -1,0 +1,168 @@
+"""What every versioned store promises, asked of the in-memory twin and of a real Redis by the same tests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from instrument_cache.change import stored_tombstone, stored_value
+from instrument_cache.connections import redis_client
+from instrument_cache.errors import StoreUnavailable
+from instrument_cache.store.interface import VersionedStore
+from instrument_cache.store.memory import MemoryStore
+from instrument_cache.store.redis import KEYS_PER_CALL, RedisStore
+from tests.servers import free_port
+
+V = 1_763_674_000_123_456
+FAR_MS = 4_000_000_000_000
+
+versions = st.integers(V, V + 3)
+payloads = st.sampled_from([b'{"cusip":"A"}', b'{"cusip":"B","name":"b"}', b'{"cusip":"B"}', '{"cusip":"Ä"}'.encode()])
+offers = st.one_of(
+    st.builds(stored_value, versions, payloads), st.builds(stored_tombstone, versions, st.integers(V, V + 2))
+)
+batches = st.lists(st.dictionaries(st.sampled_from(["instr:1", "instr:2", "instr:3"]), offers), max_size=12)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest) -> VersionedStore:
+    if request.param == "memory":
+        return MemoryStore()
+    return _redis_store(request)
+
+
+def _redis_store(request: pytest.FixtureRequest) -> RedisStore:
+    client = redis_client(request.getfixturevalue("redis_url"), name="test")
+    client.flushall()
+    return RedisStore(client, "instruments")
+
+
+def value(version: int, cusip: str = "A") -> bytes:
+    return stored_value(version, b'{"cusip":"%b"}' % cusip.encode())
+
+
+def test_a_newer_version_wins_and_an_older_one_is_stale(store: VersionedStore) -> None:
+    assert store.offer({"instr:1": value(V)}) == "a"
+    assert store.offer({"instr:1": value(V + 1)}) == "a"
+    assert store.offer({"instr:1": value(V)}) == "s"
+    assert store.get_many(["instr:1", "instr:2"]) == [value(V + 1), None]
+
+
+def test_the_same_bytes_are_a_duplicate(store: VersionedStore) -> None:
+    assert [store.offer({"instr:1": value(V)}) for _ in range(2)] == ["a", "d"]
+
+
+def test_a_tombstone_beats_a_value_of_its_version_and_only_of_its_version(store: VersionedStore) -> None:
+    gone = stored_tombstone(V, V + 5)
+    store.offer({"instr:1": value(V, "zzzz")})
+    assert store.offer({"instr:1": gone}) == "a"
+    assert store.offer({"instr:1": value(V, "zzzz")}) == "s"
+    assert store.offer({"instr:1": value(V + 1)}) == "a"
+
+
+def test_at_equal_version_the_larger_bytes_win_and_it_is_a_tie(store: VersionedStore) -> None:
+    assert [store.offer({"instr:1": value(V, name)}) for name in ("B", "A", "C")] == ["a", "S", "A"]
+    assert store.get_many(["instr:1"]) == [value(V, "C")]
+
+
+def test_an_expired_value_is_gone_and_does_not_come_back_by_replay(store: VersionedStore) -> None:
+    store.offer({"instr:1": value(V)}, {"instr:1": 1000})
+    assert store.get_many(["instr:1"]) == [None]
+    store.offer({"instr:1": value(V)}, {"instr:1": 1000})
+    assert store.get_many(["instr:1"]) == [None]
+
+
+def test_more_keys_than_one_call_takes_keep_their_order(store: VersionedStore) -> None:
+    many = {f"instr:{at}": value(V + at % 2) for at in range(KEYS_PER_CALL * 2 + 7)}
+    store.offer({key: value(V + 1) for at, key in enumerate(many) if at % 3 == 0})
+    outcomes = store.offer(many)
+    assert len(outcomes) == len(many)
+    expected = ["a" if at % 3 else ("d" if at % 2 else "s") for at in range(len(many))]
+    assert list(outcomes) == expected
+    assert dict(store.scan("instr")).keys() == many.keys()
+
+
+def test_nothing_is_nothing(store: VersionedStore) -> None:
+    assert store.offer({}) == ""
+    assert store.get_many([]) == []
+
+
+def test_counters_add_up(store: VersionedStore) -> None:
+    store.count({"applied": 2, "stale": 1})
+    store.count({"applied": 3})
+    assert store.counters() == {"applied": 5, "stale": 1}
+
+
+def _final_state(store: VersionedStore, batches_: list[dict[str, bytes]]) -> dict[str, bytes]:
+    for batch in batches_:
+        store.offer(batch, dict.fromkeys(batch, FAR_MS))
+    return dict(store.scan("instr"))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=batches, seed=st.integers(0, 2**32))
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+def test_any_order_duplication_and_replay_end_in_the_same_bytes(
+    kind: str, request: pytest.FixtureRequest, batches: list[dict[str, bytes]], seed: int
+) -> None:
+    make: Callable[[], VersionedStore] = MemoryStore if kind == "memory" else lambda: _redis_store(request)
+    singles = [{key: offer} for batch in batches for key, offer in batch.items()]
+    expected = {key: max(s[key] for s in singles if key in s) for single in singles for key in single}
+    shuffled = singles * 2
+    random.Random(seed).shuffle(shuffled)
+    assert _final_state(make(), batches) == expected
+    assert _final_state(make(), shuffled) == expected
+    assert _final_state(make(), [*reversed(batches), *batches]) == expected
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=batches)
+def test_the_twin_answers_letter_for_letter_like_redis(
+    request: pytest.FixtureRequest, batches: list[dict[str, bytes]]
+) -> None:
+    twin, real = MemoryStore(), _redis_store(request)
+    assert [twin.offer(batch) for batch in batches] == [real.offer(batch) for batch in batches]
+
+
+def test_what_is_not_of_the_store_is_replaced(clean_redis: redis.Redis, redis_url: str) -> None:
+    clean_redis.lpush("instr:list", "x")
+    clean_redis.set("instr:text", "garbage that is longer than a version")
+    clean_redis.set("instr:digits", '{"v":99}')
+    store = RedisStore(redis_client(redis_url, name="test"), "instruments")
+    keys = ["instr:list", "instr:text", "instr:digits"]
+    assert store.offer(dict.fromkeys(keys, value(V))) == "aaa"
+    assert store.get_many(keys) == [value(V)] * 3
+
+
+def test_a_flushed_script_is_loaded_again(clean_redis: redis.Redis, redis_url: str) -> None:
+    store = RedisStore(redis_client(redis_url, name="test"), "instruments")
+    store.offer({"instr:1": value(V)})
+    clean_redis.script_flush()
+    assert store.offer({"instr:1": value(V + 1)}) == "a"
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:{closed}/0", "redis://:wrong@127.0.0.1:{port}/0"], ids=["away", "wrong password"]
+)
+def test_a_redis_that_does_not_answer_is_unavailable(url: str, redis_url: str) -> None:
+    port = redis_url.rpartition(":")[2].partition("/")[0]
+    store = RedisStore(redis_client(url.format(closed=free_port(), port=port), name="test", timeout_s=1), "instruments")
+    for ask in (lambda: store.offer({"instr:1": value(V)}), lambda: store.get_many(["x"]), store.counters):
+        with pytest.raises(StoreUnavailable):
+            ask()
+
+
+def test_a_read_only_replica_refuses_and_nothing_is_lost(clean_redis: redis.Redis, redis_url: str) -> None:
+    store = RedisStore(redis_client(redis_url, name="test"), "instruments")
+    clean_redis.replicaof("127.0.0.1", str(free_port()))
+    try:
+        with pytest.raises(StoreUnavailable):
+            store.offer({"instr:1": value(V)})
+    finally:
+        clean_redis.replicaof("NO", "ONE")
+    assert store.offer({"instr:1": value(V)}) == "a"
