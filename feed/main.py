@@ -45,8 +45,8 @@ class FeedState(msgspec.Struct):
 class Feed:
     """Follows one source and writes what changes to one log.
 
-    In a snapshot only what the log does not yet say is sent, and at its end, and only then, the keys that it lacks become
-    deletes. More of them than `sweep_share_max` (0…1) of all are refused: an entitlement error looks like an
+    In a snapshot only what the log does not yet say is sent, and at its end, and only then, the keys that it lacks
+    become deletes. More of them than `sweep_share_max` (0…1) of all are refused: an entitlement error looks like an
     empty source.
     """
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from instrument_cache.errors import SettingsError
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 SENTINEL_PORT = 26379
+_SENTINEL_TIMEOUT_S = 0.5
 
 
 def redis_client(url: str, *, name: str, timeout_s: float = 5.0, connections_max: int = 50) -> redis.Redis:
@@ -42,7 +46,13 @@ def _sentinel_client(url: str, options: dict[str, Any]) -> redis.Redis:
     nodes = [_host_port(node) for node in parts.netloc.rpartition("@")[2].split(",")]
     query = parse_qs(parts.query)
     credentials = {"username": _decoded(parts.username), "password": _decoded(parts.password)}
-    sentinel_options = {"socket_timeout": 1.0, "password": query.get("sentinel_password", [None])[0]}
+    sentinel_options = {
+        "socket_timeout": _SENTINEL_TIMEOUT_S,
+        "socket_connect_timeout": _SENTINEL_TIMEOUT_S,
+        "password": query.get("sentinel_password", [None])[0],
+        # The next sentinel is the retry; the client's own ten with back-off would hold a caller for seconds.
+        "retry": Retry(NoBackoff(), 0),
+    }
     make: Any = Sentinel  # untyped in redis-py 5
     sentinel = make(nodes, sentinel_kwargs=sentinel_options, **credentials, **options)
     client: redis.Redis = sentinel.master_for(parts.path.strip("/") or "mymaster")
@@ -59,8 +69,7 @@ def _host_port(node: str) -> tuple[str, int]:
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":***@") if parts.password else url
+    return re.sub(r"://[^@/]*@", "://***@", url)
 
 
 def s3_client(settings: S3Settings) -> S3Client:

@@ -6,6 +6,7 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 from instrument_cache.errors import SettingsError
 from instrument_cache.settings import environment
@@ -23,6 +24,7 @@ def configure_logging(component: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _with_component(component),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -33,4 +35,13 @@ def configure_logging(component: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(component=component)
+
+
+def _with_component(component: str) -> Processor:
+    """Not a context variable: those do not reach other threads."""
+
+    def add(logger: object, method: str, event: EventDict) -> EventDict:
+        event.setdefault("component", component)
+        return event
+
+    return add

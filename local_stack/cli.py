@@ -87,14 +87,16 @@ def _publish_first(instance: Instance, data: Path | None) -> None:
 
 
 def _what_next(instance: Instance) -> None:
-    table = Table(box=None, show_header=False, padding=(0, 2))
-    table.add_row("Airflow", instance.url("airflow"), f"admin / {instance.secret('airflow_password')}")
-    table.add_row("Flink", instance.url("flink"), "")
-    table.add_row("Lookup", instance.url("lookup"), "")
-    table.add_row("Source (simulated)", instance.url("simulator"), "token in secrets/source_token")
-    table.add_row("S3", instance.url("s3"), "keys in secrets/s3_access_key, secrets/s3_secret_key")
-    table.add_row("Redis, Kafka", f"127.0.0.1:{instance.port('redis')}, {instance.kafka}", "secrets/redis_password")
-    console.print(table)
+    for name, address, login in (
+        ("Airflow", instance.url("airflow"), f"admin / {instance.secret('airflow_password')}"),
+        ("Flink", instance.url("flink"), ""),
+        ("Lookup", instance.url("lookup"), ""),
+        ("Source (simulated)", instance.url("simulator"), f"token: {instance.home}/secrets/source_token"),
+        ("S3", instance.url("s3"), f"keys: {instance.home}/secrets/s3_access_key, s3_secret_key"),
+        ("Redis", f"127.0.0.1:{instance.port('redis')}", f"password: {instance.home}/secrets/redis_password"),
+        ("Kafka", instance.kafka, ""),
+    ):
+        print(f"  {name:<20} {address:<24} {login}".rstrip())
     sample = _sample_key(instance)
     console.print("\nTry:")
     console.print(f"  curl -s {instance.url('lookup')}/v1/instruments/{sample}")

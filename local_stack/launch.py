@@ -1,14 +1,17 @@
 """Starts one supervised program: `python -m local_stack.launch NAME COMMAND…`.
 
-First it ends what an earlier life of the same component left behind: the workers of a killed server would still hold
-its port. Then it becomes the program.
+Its environment comes from a private file, because it holds secrets. First it ends what an earlier life of the same
+component left behind: the workers of a killed server would still hold its port. Then it becomes the program.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from pathlib import Path
 
+from local_stack.instance import Instance, write_private
 from local_stack.processes import end, marked
 
 
@@ -17,7 +20,23 @@ def main() -> None:
     left = end(marked(os.environ["ICACHE_INSTANCE"], name), grace_s=2.0)
     if left:
         print(f"launch: ended {left} processes that an earlier {name} left behind", flush=True)
-    os.execvpe(command[0], command, {**os.environ, "ICACHE_COMPONENT": name})
+    environment = {**os.environ, **read_environment(Instance.from_environment(), name), "ICACHE_COMPONENT": name}
+    os.execvpe(command[0], command, environment)
+
+
+def write_environment(instance: Instance, name: str, environment: dict[str, str]) -> None:
+    """Keep the environment of a component for its next start."""
+    write_private(_path(instance, name), json.dumps(environment))
+
+
+def read_environment(instance: Instance, name: str) -> dict[str, str]:
+    """The environment that was kept for a component."""
+    environment: dict[str, str] = json.loads(_path(instance, name).read_text(encoding="utf-8"))
+    return environment
+
+
+def _path(instance: Instance, name: str) -> Path:
+    return instance.folder("conf", "environment") / f"{name}.json"
 
 
 if __name__ == "__main__":

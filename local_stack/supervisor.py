@@ -16,6 +16,8 @@ from supervisor.xmlrpc import SupervisorTransport
 from instrument_cache.errors import InstrumentCacheError, Unavailable
 from local_stack.components.component import Component
 from local_stack.instance import PROJECT, Instance, write_private
+from local_stack.launch import write_environment
+from local_stack.processes import is_running
 
 _UP_TIMEOUT_S: Final = 10.0
 
@@ -39,15 +41,35 @@ class Supervisor:
     def ensure(self, components: Iterable[Component]) -> None:
         """Start supervisord if it does not run, and give it the programs; programs that run are left alone."""
         config = self._instance.folder("conf") / "supervisord.conf"
+        components = list(components)
+        for component in components:
+            write_environment(self._instance, component.name, component.environment(self._instance))
         write_private(config, self._config(components))
         if self.is_up():
-            self._call("supervisor.reloadConfig")
+            self._update()
             return
+        self.await_end()
         self._socket.unlink(missing_ok=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
         environment = self._instance.base_environment()
         done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
         self._wait_up(done)
+
+    def _update(self) -> None:
+        """Give a running supervisord the configuration; programs whose own part changed are started anew later."""
+        added, changed, removed = self._call("supervisor.reloadConfig")[0]
+        for name in [*changed, *removed]:
+            self._call("supervisor.stopProcessGroup", name)
+            self._call("supervisor.removeProcessGroup", name)
+        for name in [*changed, *added]:
+            self._call("supervisor.addProcessGroup", name)
+
+    def await_end(self, timeout_s: float = 25.0) -> None:
+        """Wait for a supervisord that was told to end: its pid file goes last."""
+        pid_file = self._instance.home / "run" / "supervisord.pid"
+        deadline = time.monotonic() + timeout_s
+        while pid_file.exists() and is_running(int(pid_file.read_text() or "0")) and time.monotonic() < deadline:
+            time.sleep(0.1)
 
     def _wait_up(self, done: subprocess.CompletedProcess[str]) -> None:
         deadline = time.monotonic() + _UP_TIMEOUT_S
@@ -107,6 +129,8 @@ class Supervisor:
         except xmlrpc.client.Fault as fault:
             if fault.faultString.startswith("BAD_NAME"):
                 raise InstrumentCacheError(f"there is no part {arguments[0]!r}; `icache status` lists them") from None
+            if fault.faultString.startswith("SHUTDOWN_STATE"):
+                raise SupervisorUnavailable("the stack is shutting down; try again in a moment") from None
             raise InstrumentCacheError(f"the supervisor refused {method}{arguments}: {fault.faultString}") from None
         finally:
             transport.close()
@@ -131,12 +155,10 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
     def _program(self, component: Component) -> str:
         instance = self._instance
         launch = [str(instance.python), "-m", "local_stack.launch", component.name, *component.command(instance)]
-        environment = ",".join(f'{name}="{_escape(value)}"' for name, value in component.environment(instance).items())
         return f"""\
 [program:{component.name}]
 command={" ".join(_quote(part) for part in launch)}
 directory={PROJECT}
-environment={environment}
 autostart=false
 autorestart=true
 startsecs=1
@@ -155,10 +177,6 @@ stdout_logfile_backups=2
 def log_path(instance: Instance, name: str) -> Path:
     """Where a part's output goes."""
     return instance.folder("log") / f"{name}.log"
-
-
-def _escape(value: str) -> str:
-    return value.replace("%", "%%").replace('"', '\\"')
 
 
 def _quote(part: str) -> str:

@@ -183,8 +183,5 @@ def stop_all(instance: Instance) -> int:
     supervisor = Supervisor(instance)
     if supervisor.is_up():
         supervisor.shutdown()
-        pid_file = instance.home / "run" / "supervisord.pid"
-        deadline = time.monotonic() + 20
-        while (supervisor.is_up() or pid_file.exists()) and time.monotonic() < deadline:
-            time.sleep(0.1)
+    supervisor.await_end()
     return end(marked(str(instance.home)), grace_s=4.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from importlib.metadata import version
 
 from instrument_cache.errors import InstrumentCacheError
 from local_stack.components.component import Component, answers
@@ -60,11 +61,15 @@ def airflow_environment(instance: Instance) -> dict[str, str]:
 def _prepare(instance: Instance) -> None:
     home = instance.folder("airflow")
     write_private(home / "passwords.json", json.dumps({ADMIN: instance.secret("airflow_password")}))
+    migrated = home / f"migrated-{version('apache-airflow')}"
+    if migrated.exists():
+        return
     environment = {**instance.base_environment(), **airflow_environment(instance)}
     command = [str(instance.python), "-m", "airflow", "db", "migrate"]
     done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InstrumentCacheError(f"Airflow's database could not be migrated: {done.stderr.strip()[-600:]}")
+    migrated.touch()
 
 
 def _health(instance: Instance, part: str) -> bool:
