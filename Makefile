@@ -10,7 +10,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile -q --python-v
 # The kernel runs on two generations of redis-py: these tests run in Flink's environment too.
 KERNEL_TESTS := tests/unit/instrument_cache tests/contract/test_store.py
 FAST_TESTS := tests/unit tests/contract
-SLOW_TESTS := tests/integration tests/e2e
+SLOW_TESTS := tests/integration tests/e2e tests/faults
 
 .PHONY: help
 help:

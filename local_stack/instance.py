@@ -31,8 +31,6 @@ PORTS: Final = {
     "flink-blob": 16124,
     "flink-taskmanager-rpc": 16125,
     "flink-taskmanager-data": 16126,
-    "airflow-worker-log": 18793,
-    "airflow-trigger-log": 18794,
 }
 SECRETS: Final = (
     "redis_password",

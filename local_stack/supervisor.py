@@ -103,7 +103,12 @@ class Supervisor:
     def states(self) -> dict[str, dict[str, Any]]:
         return {info["name"]: info for info in self._call("supervisor.getAllProcessInfo")}
 
-    def shutdown(self) -> None:
+    def shutdown(self, timeout_s: float = 15.0) -> None:
+        """Tell every program to stop at once (by itself, supervisord stops one after the other), then end."""
+        self._call("supervisor.stopAllProcesses", False)
+        deadline = time.monotonic() + timeout_s
+        while any(state["statename"] == "STOPPING" for state in self.states().values()) and time.monotonic() < deadline:
+            time.sleep(0.1)
         self._call("supervisor.shutdown")
 
     def restarts(self) -> dict[str, int]:

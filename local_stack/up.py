@@ -26,7 +26,8 @@ from local_stack.supervisor import Supervisor, log_path
 
 Report = Callable[[str, float], None]
 STREAM_DAG: Final = "stream_instruments"
-OPERATION_DAGS: Final = (STREAM_DAG, "stream_watchdog", "stream_stop")
+WATCHDOG_DAG: Final = "stream_watchdog"
+OPERATION_DAGS: Final = (STREAM_DAG, WATCHDOG_DAG, "stream_stop")
 _DISK_FREE_BYTES_MIN: Final = 2_000_000_000
 _POLL_S: Final = 0.2
 
@@ -125,14 +126,20 @@ def launch_stream(instance: Instance) -> None:
     """Have Airflow run `stream_instruments`, unless a run of it already watches a running job."""
     airflow = AirflowApi(instance)
     _wait(lambda: all(airflow.has_dag(dag) for dag in OPERATION_DAGS), 120, lambda: _missing_dags(airflow))
-    active = airflow.runs(STREAM_DAG, "running", "queued")
-    if not (active and _job_runs(instance)):
-        for run in active:
-            airflow.end_run(STREAM_DAG, run["dag_run_id"], "ended by `icache up`: its job is gone")
-        for dag in OPERATION_DAGS:
-            airflow.unpause(dag)
-        airflow.trigger(STREAM_DAG, "launched by `icache up`")
+    if not (airflow.runs(STREAM_DAG, "running", "queued") and _job_runs(instance)):
+        _start_run(airflow)
     _wait(lambda: _job_runs(instance), 240, lambda: _why_no_job(airflow))
+
+
+def _start_run(airflow: AirflowApi) -> None:
+    """One new run that watches, with the watchdog held still meanwhile: it would start one too."""
+    airflow.pause(WATCHDOG_DAG)
+    for run in airflow.runs(STREAM_DAG, "running", "queued"):
+        airflow.end_run(STREAM_DAG, run["dag_run_id"], "ended by `icache up`: its job is gone")
+    airflow.pause(STREAM_DAG, False)
+    airflow.trigger(STREAM_DAG, "launched by `icache up`")
+    for dag in OPERATION_DAGS:
+        airflow.pause(dag, False)
 
 
 def _missing_dags(airflow: AirflowApi) -> str:

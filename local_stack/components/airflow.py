@@ -35,7 +35,8 @@ def airflow_environment(instance: Instance) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        # `icache up` starts them, in order.
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
@@ -44,8 +45,6 @@ def airflow_environment(instance: Instance) -> dict[str, str]:
         "AIRFLOW__API__SECRET_KEY": instance.secret("airflow_api_secret"),
         "AIRFLOW__API_AUTH__JWT_SECRET": instance.secret("airflow_jwt_secret"),
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(instance.folder("log", "airflow")),
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(instance.port("airflow-worker-log")),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(instance.port("airflow-trigger-log")),
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
         "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "120",
@@ -79,14 +78,13 @@ def _health(instance: Instance, part: str) -> bool:
     return bool(health[part]["status"] == "healthy")
 
 
-def _part(name: str, *arguments: str, ports: tuple[str, ...] = ()) -> Component:
+def _part(name: str, *arguments: str) -> Component:
     part = name.replace("-", "_")
     return Component(
         name=f"airflow-{name}",
         command=lambda instance: [str(instance.python), "-m", "airflow", *arguments],
         environment=airflow_environment,
         is_ready=lambda instance: _health(instance, part),
-        ports=ports,
         needs=("airflow-api-server",),
         ready_timeout_s=180,
     )
@@ -103,7 +101,8 @@ API_SERVER = Component(
 )
 AIRFLOW = (
     API_SERVER,
-    _part("scheduler", "scheduler", ports=("airflow-worker-log",)),
+    # Their log servers would listen on every address; here all parts read the same files.
+    _part("scheduler", "scheduler", "--skip-serve-logs"),
     _part("dag-processor", "dag-processor"),
-    _part("triggerer", "triggerer", ports=("airflow-trigger-log",)),
+    _part("triggerer", "triggerer", "--skip-serve-logs"),
 )

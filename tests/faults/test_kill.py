@@ -1,0 +1,88 @@
+"""kill -9 of each process under live traffic: it comes back, the cache equals its source, no version went back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from local_stack.processes import marked
+from tests.faults.traffic import traffic
+from tests.servers import wait_until
+from tests.stack import Stack
+
+# The longest way back is the JobManager's: the watchdog looks each minute, and a launch takes half a minute.
+RECOVERY_S = 240
+KILLED = [
+    "redis",
+    "kafka",
+    "s3",
+    "simulator",
+    "feed",
+    "flink-taskmanager",
+    "python-worker",
+    "flink-jobmanager",
+    "lookup",
+    "pod-runner",
+    "airflow-api-server",
+    "airflow-scheduler",
+    "airflow-dag-processor",
+    "airflow-triggerer",
+]
+
+
+def victim(stack: Stack, name: str) -> int:
+    """The process to kill: a supervised program, or Flink's Python worker."""
+    if name == "python-worker":
+        return next(pid for pid in marked(str(stack.home), "flink-taskmanager") if _is_worker(pid))
+    return int(stack.status()["parts"][name]["pid"])
+
+
+def _is_worker(pid: int) -> bool:
+    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return b"pyflink.fn_execution.beam.beam_boot" in arguments
+
+
+def workers(stack: Stack) -> list[int]:
+    return [pid for pid in marked(str(stack.home), "flink-taskmanager") if _is_worker(pid)]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", KILLED)
+def test_a_killed_process_comes_back_and_nothing_is_lost(stack: Stack, name: str) -> None:
+    seed = int(os.environ.get("ICACHE_TEST_SEED", "1"))
+    part = "flink-taskmanager" if name == "python-worker" else name
+    before = stack.status()["parts"][part]
+    with traffic(stack, seed) as live:
+        wait_until(lambda: live.written > 20 and live.read > 20, what="traffic")
+        pid = victim(stack, name)
+        started = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        if name != "python-worker":
+            wait_until(lambda: _came_back(stack, name, before["pid"]), RECOVERY_S, what=f"{name} with a new process")
+        wait_until(lambda: all_serve(stack), RECOVERY_S, what="every part serving")
+        stack.settle(RECOVERY_S)
+        print(f"{name}: whole again after {time.monotonic() - started:.1f} s")
+        written = live.written
+        wait_until(lambda: live.written > written + 20, what="traffic afterwards")
+    stack.settle()
+    stack.assert_equal_to_source()
+    assert live.regressions == []
+    assert len(workers(stack)) <= 2
+    if name != "python-worker":
+        assert stack.status()["parts"][name]["restarts"] > before["restarts"]
+
+
+def _came_back(stack: Stack, name: str, old_pid: int) -> bool:
+    part = stack.status()["parts"][name]
+    return bool(part["state"] == "RUNNING" and part["pid"] != old_pid)
+
+
+def all_serve(stack: Stack) -> bool:
+    """Every part answers as it does at the end of `icache up`."""
+    from local_stack.stack import COMPONENTS
+
+    return all(component.is_ready(stack.instance) for component in COMPONENTS)
