@@ -29,7 +29,9 @@ from instrument_cache.store.redis import RedisStore
 from local_stack.instance import DATASET, PROJECT, Instance
 from local_stack.lag import stream_lag
 from local_stack.processes import end, marked
-from local_stack.up import await_applied
+from local_stack.stack import component
+from local_stack.supervisor import Supervisor
+from local_stack.up import await_applied, start, stop_all
 from tests.servers import free_port_offset, wait_until
 
 CONTRACT: Contract = load_contract(PROJECT / "contracts" / "instruments.yaml")
@@ -159,3 +161,20 @@ def running_stack() -> Iterator[Stack]:
         if not os.environ.get("ICACHE_TEST_KEEP"):
             shutil.rmtree(home, ignore_errors=True)
         print(f"stack in {home} ended after {time.monotonic() - started:.1f} s")
+
+
+@contextmanager
+def running_parts(*names: str) -> Iterator[Instance]:
+    """Some parts of a stack by themselves, in the order given."""
+    home = Path(tempfile.mkdtemp(prefix="icache-"))
+    instance = Instance(home, Instance.from_environment().tools, free_port_offset())
+    try:
+        instance.make_secrets()
+        supervisor = Supervisor(instance)
+        supervisor.ensure(component(name) for name in names)
+        for name in names:
+            start(instance, supervisor, component(name))
+        yield instance
+    finally:
+        stop_all(instance)
+        shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""What the DAGs are made of: operators, triggers and the wanted state of the stream. May import the kernel only."""

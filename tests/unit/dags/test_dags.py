@@ -1,0 +1,139 @@
+"""Rules for every DAG: it loads, it explains itself, its runbook page exists, and it is cheap to parse."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+
+from tests.unit.plugins.airflow_env import PROJECT
+
+DAG_IDS = sorted(file.stem for file in (PROJECT / "dags").glob("*.py"))
+SECTIONS = ["Purpose", "Owner", "Tier", "How long it takes", "When it is red"]
+PARSE_S_MAX = 1.0
+# The watchdog first: it runs each minute, so what it imports must not hide behind what the others need.
+FILES = sorted((PROJECT / "dags").glob("*.py"), key=lambda file: (file.stem != "stream_watchdog", file.stem))
+
+every_dag = pytest.mark.parametrize("dag_id", DAG_IDS)
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, DAG]:
+    bag = DagBag(str(PROJECT / "dags"))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+@pytest.fixture(scope="module")
+def parsed() -> dict[str, Any]:
+    """Per DAG file: `took_s`, the packages imported `on_top` of Airflow's, and `all` packages."""
+    command = [sys.executable, "-m", "tests.unit.dags.parse_dags", *map(str, FILES)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+def sections(text: str) -> dict[str, str]:
+    """Heading of the second level → what stands below it."""
+    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    return {heading: body.strip() for heading, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def documented(dag: DAG) -> dict[str, str]:
+    return sections(dag.doc_md or "")
+
+
+def test_one_file_is_one_dag(dags: dict[str, DAG]) -> None:
+    assert sorted(dags) == DAG_IDS
+
+
+@every_dag
+def test_it_says_what_it_is_for_and_what_to_do_when_it_is_red(dags: dict[str, DAG], dag_id: str) -> None:
+    found = documented(dags[dag_id])
+    assert list(found) == SECTIONS
+    assert all(found.values())
+    assert f"docs/runbook/{dag_id}.md" in found["When it is red"]
+
+
+@every_dag
+def test_owner_and_tier_are_what_airflow_shows(dags: dict[str, DAG], dag_id: str) -> None:
+    dag, found = dags[dag_id], documented(dags[dag_id])
+    assert {task.owner for task in dag.tasks} == {found["Owner"]}
+    assert f"tier:{found['Tier'][0]}" in dag.tags
+
+
+@every_dag
+def test_its_runbook_page_has_the_same_sections(dag_id: str) -> None:
+    page = (PROJECT / "docs" / "runbook" / f"{dag_id}.md").read_text(encoding="utf-8")
+    assert page.startswith(f"# {dag_id}\n")
+    found = sections(page)
+    assert list(found) == SECTIONS
+    assert all(found.values())
+
+
+@every_dag
+def test_it_never_catches_up(dags: dict[str, DAG], dag_id: str) -> None:
+    assert dags[dag_id].catchup is False
+
+
+@every_dag
+def test_runs_do_not_pile_up(dags: dict[str, DAG], dag_id: str) -> None:
+    # A run of stream_instruments lasts as long as the stream: a second one may relieve it.
+    assert dags[dag_id].max_active_runs == (2 if dag_id == "stream_instruments" else 1)
+
+
+@every_dag
+def test_every_task_ends(dags: dict[str, DAG], dag_id: str) -> None:
+    endless = [task.task_id for task in dags[dag_id].tasks if task.execution_timeout is None]
+    assert endless == (["watch_job"] if dag_id == "stream_instruments" else [])
+
+
+@every_dag
+def test_retries_back_off(dags: dict[str, DAG], dag_id: str) -> None:
+    for task in dags[dag_id].tasks:
+        assert not task.retries or (task.retry_exponential_backoff == 2 and task.max_retry_delay), task.task_id
+
+
+@every_dag
+def test_tasks_stand_in_the_order_of_the_file(dags: dict[str, DAG], dag_id: str) -> None:
+    tasks = dags[dag_id].topological_sort()
+    assert [list(task.downstream_task_ids) for task in tasks] == [[after.task_id] for after in tasks[1:]] + [[]]
+
+
+@every_dag
+def test_parsing_is_cheap(parsed: dict[str, Any], dag_id: str) -> None:
+    lint = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
+    heavy = set(lint["flake8-tidy-imports"]["banned-module-level-imports"])
+    assert heavy & set(parsed[dag_id]["on_top"]) == set()
+    assert parsed[dag_id]["took_s"] < PARSE_S_MAX
+
+
+def test_the_watchdog_does_not_load_kubernetes(parsed: dict[str, Any]) -> None:
+    """Its task runs each minute, and each time in a new process."""
+    assert "kubernetes" not in parsed["stream_watchdog"]["all"]
+
+
+def test_what_the_dags_do_in_order(dags: dict[str, DAG]) -> None:
+    order = {dag_id: [task.task_id for task in dag.topological_sort()] for dag_id, dag in dags.items()}
+    assert order["stream_instruments"] == ["want_running", "ensure_job", "watch_job"]
+    assert order["stream_watchdog"] == ["relaunch_stream"]
+    assert order["stream_stop"] == ["want_stopped", "stop_job", "confirm_stopped"]
+
+
+def test_the_watchdog_knows_the_other_dag(dags: dict[str, DAG]) -> None:
+    relaunch: Any = dags["stream_watchdog"].get_task("relaunch_stream")
+    assert dags[relaunch.trigger_dag_id].has_task(relaunch.watch_task_id)
+
+
+def test_the_runbook_has_a_page_for_dags_only_that_exist() -> None:
+    pages = {Path(page).stem for page in (PROJECT / "docs" / "runbook").glob("stream_*.md")}
+    assert pages <= set(DAG_IDS)
