@@ -92,7 +92,10 @@ class Checkpoints:
 
 
 class FlinkRest:
-    """The API behind one URL, such as http://127.0.0.1:8081. Threads may share it."""
+    """The API behind one URL, such as http://127.0.0.1:8081. Threads may share it.
+
+    The list of jobs is up to date; what Flink says about one job may be 3 s old (its `web.refresh-interval`).
+    """
 
     def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
         # The JobManager is a neighbour: never through a proxy. Loading certificates costs time, so only for https.
