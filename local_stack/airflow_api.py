@@ -41,9 +41,9 @@ class AirflowApi:
         runs: list[dict[str, Any]] = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=query)["dag_runs"]
         return runs
 
-    def end_run(self, dag_id: str, run_id: str, note: str) -> None:
-        """Mark a run as failed; its tasks end."""
-        self._call("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed", "note": note})
+    def end_run(self, dag_id: str, run_id: str, state: str, note: str) -> None:
+        """Mark a run as "success" or "failed"; its tasks end."""
+        self._call("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": state, "note": note})
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"

@@ -135,7 +135,7 @@ def _start_run(airflow: AirflowApi) -> None:
     """One new run that watches, with the watchdog held still meanwhile: it would start one too."""
     airflow.pause(WATCHDOG_DAG)
     for run in airflow.runs(STREAM_DAG, "running", "queued"):
-        airflow.end_run(STREAM_DAG, run["dag_run_id"], "ended by `icache up`: its job is gone")
+        airflow.end_run(STREAM_DAG, run["dag_run_id"], "failed", "ended by `icache up`: its job is gone")
     airflow.pause(STREAM_DAG, False)
     airflow.trigger(STREAM_DAG, "launched by `icache up`")
     for dag in OPERATION_DAGS:
@@ -189,6 +189,15 @@ def stop_all(instance: Instance) -> int:
     """Stop every part, last started first, and end whatever is left of the instance. Returns how many were left."""
     supervisor = Supervisor(instance)
     if supervisor.is_up():
+        _end_watch(instance)
         supervisor.shutdown()
     supervisor.await_end()
     return end(marked(str(instance.home)), grace_s=4.0)
+
+
+def _end_watch(instance: Instance) -> None:
+    """A stream that is stopped with its stack was not lost: its run must not turn red."""
+    with suppress(Unavailable):
+        airflow = AirflowApi(instance)
+        for run in airflow.runs(STREAM_DAG, "running", "queued"):
+            airflow.end_run(STREAM_DAG, run["dag_run_id"], "success", "the stack was stopped")

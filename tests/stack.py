@@ -44,6 +44,7 @@ class Stack:
     def __init__(self, home: Path, port_offset: int) -> None:
         self.home, self.port_offset = home, port_offset
         self.instance = Instance(home=home, tools=Instance.from_environment().tools, port_offset=port_offset)
+        self._http = httpx.Client(timeout=5.0)
 
     def cli(self, *arguments: str, timeout_s: float = 60.0, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `./icache …` on this instance."""
@@ -77,7 +78,7 @@ class Stack:
 
     def get(self, path: str) -> httpx.Response:
         """GET from the lookup service."""
-        return httpx.get(self.instance.url("lookup") + path, timeout=5.0)
+        return self._http.get(self.instance.url("lookup") + path)
 
     def status(self) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(self.cli("status", "--json").stdout)
