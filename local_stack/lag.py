@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -22,6 +24,28 @@ class Lag:
 
 def stream_lag(bootstrap: str, dataset: str) -> Lag:
     """Raises LogUnavailable."""
+    with _consumer(bootstrap, dataset) as consumer:
+        committed = _committed(consumer, dataset)
+        ends = _ends(consumer, committed)
+        unread = [p for p in committed if ends[p.partition] > max(p.offset, 0)]
+        messages = sum(ends[p.partition] - max(p.offset, 0) for p in unread)
+        return Lag(messages, _oldest_age_s(consumer, unread))
+
+
+def log_end(bootstrap: str, dataset: str) -> dict[int, int]:
+    """Partition → the offset of its next record. Raises LogUnavailable."""
+    with _consumer(bootstrap, dataset) as consumer:
+        return _ends(consumer, _committed(consumer, dataset))
+
+
+def has_applied(bootstrap: str, dataset: str, end: dict[int, int]) -> bool:
+    """True if a checkpoint covers every record before `end` (of `log_end`). Raises LogUnavailable."""
+    with _consumer(bootstrap, dataset) as consumer:
+        return all(max(p.offset, 0) >= end[p.partition] for p in _committed(consumer, dataset))
+
+
+@contextmanager
+def _consumer(bootstrap: str, dataset: str) -> Iterator[Consumer]:
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -32,30 +56,26 @@ def stream_lag(bootstrap: str, dataset: str) -> Lag:
         }
     )
     try:
-        return _lag(consumer, dataset)
+        yield consumer
     except KafkaException as error:
         raise LogUnavailable(f"Kafka at {bootstrap} does not tell its offsets: {error}") from error
     finally:
         consumer.close()
 
 
-def _lag(consumer: Consumer, topic: str) -> Lag:
+def _committed(consumer: Consumer, topic: str) -> list[TopicPartition]:
     partitions = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
-    unread: list[TopicPartition] = []
-    messages = 0
-    for committed in consumer.committed([TopicPartition(topic, p) for p in partitions], timeout=_TIMEOUT_S):
-        low, high = consumer.get_watermark_offsets(committed, timeout=_TIMEOUT_S)
-        position = max(low, committed.offset)
-        if high > position:
-            messages += high - position
-            unread.append(TopicPartition(topic, committed.partition, position))
-    return Lag(messages, _oldest_age_s(consumer, unread))
+    return consumer.committed([TopicPartition(topic, p) for p in partitions], timeout=_TIMEOUT_S)
+
+
+def _ends(consumer: Consumer, partitions: list[TopicPartition]) -> dict[int, int]:
+    return {p.partition: consumer.get_watermark_offsets(p, timeout=_TIMEOUT_S)[1] for p in partitions}
 
 
 def _oldest_age_s(consumer: Consumer, unread: list[TopicPartition]) -> float:
     ages = []
     for partition in unread:
-        consumer.assign([partition])
+        consumer.assign([TopicPartition(partition.topic, partition.partition, max(partition.offset, 0))])
         message = consumer.poll(_TIMEOUT_S)
         if message is not None and message.error() is None:
             ages.append(time.time() - message.timestamp()[1] / 1000)

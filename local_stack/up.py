@@ -19,7 +19,7 @@ from local_stack.airflow_api import AirflowApi
 from local_stack.components.component import Component
 from local_stack.components.product import feed_state
 from local_stack.instance import DATASET, Instance
-from local_stack.lag import stream_lag
+from local_stack.lag import has_applied, log_end
 from local_stack.processes import end, marked
 from local_stack.stack import COMPONENTS
 from local_stack.supervisor import Supervisor, log_path
@@ -160,16 +160,18 @@ def _job_runs(instance: Instance) -> bool:
 
 
 def await_applied(instance: Instance, timeout_s: float = 300.0) -> None:
-    """Wait until the feed has sent all that the source holds and the job has applied it."""
+    """Wait until the job has applied all that the source holds now; live traffic may go on."""
     source = open_source(instance.settings()["ICACHE_SOURCE_URL"], Environment(instance.settings()))
     target = source_position(source)
 
-    def applied() -> bool:
+    def sent() -> bool:
         state: dict[str, Any] = feed_state(instance)
-        sent = state.get("phase") == "live" and state.get("position", 0) >= target
-        return sent and stream_lag(instance.kafka, DATASET).messages == 0
+        return bool(state.get("phase") == "live" and state.get("position", 0) >= target)
 
-    _wait(applied, timeout_s, lambda: "the snapshot was not applied in time; `icache status` shows where it stands")
+    complaint = "the snapshot was not applied in time; `icache status` shows where it stands"
+    _wait(sent, timeout_s, lambda: complaint)
+    end = log_end(instance.kafka, DATASET)
+    _wait(lambda: has_applied(instance.kafka, DATASET, end), timeout_s, lambda: complaint)
 
 
 def source_position(source: Any) -> int:
