@@ -43,7 +43,7 @@ test-fast: setup-test lint
 lint:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy instrument_cache feed flink_jobs lookup_app local_stack plugins/instrument_cache_airflow dags
+	$(PYTHON) -m mypy instrument_cache feed flink_jobs lookup_app local_stack plugins/instrument_cache_airflow dags docker
 
 ##   make setup            only install what the stack needs
 .PHONY: setup
@@ -63,3 +63,4 @@ lock:
 	$(COMPILE) flink_jobs/requirements.in -o flink_jobs/requirements.txt
 	$(COMPILE) flink_jobs/requirements-test.in -c flink_jobs/requirements.txt -o flink_jobs/requirements-test.txt
 	$(COMPILE) lookup_app/requirements.in -c requirements.txt -o lookup_app/requirements.txt
+	for lock in docker/locks/*.in; do $(COMPILE) $$lock -c requirements.txt -o $${lock%.in}.txt || exit 1; done

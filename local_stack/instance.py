@@ -117,6 +117,7 @@ class Instance:
             "ICACHE_SOURCE_URL": f"sow+{self.url('simulator')}/{DATASET}",
             "ICACHE_SOURCE_TOKEN": self.secret("source_token"),
             "ICACHE_LOG_FORMAT": os.environ.get("ICACHE_LOG_FORMAT", "json"),
+            "ICACHE_LOG_LEVEL": os.environ.get("ICACHE_LOG_LEVEL", "INFO"),
         }
 
     def base_environment(self) -> dict[str, str]:
