@@ -26,7 +26,7 @@ def ensure_topics(bootstrap: str, dataset: str, partitions: int, replication: in
     letters = NewTopic(
         dead_letter_topic(dataset), partitions, replication, config={**limit, "retention.ms": "7776000000"}
     )
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
     for topic, future in admin.create_topics([changes, letters], request_timeout=_TIMEOUT_S).items():
         try:
             future.result(_TIMEOUT_S)
