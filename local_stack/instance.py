@@ -130,6 +130,8 @@ class Instance:
             "ICACHE_TOOLS": str(self.tools),
             "ICACHE_PORT_OFFSET": str(self.port_offset),
             "PYTHONUNBUFFERED": "1",
+            # Programs that set their own title would write it over the environment, and the mark with it.
+            "SPT_NOENV": "1",
         }
 
 

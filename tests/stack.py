@@ -123,9 +123,10 @@ class Stack:
     def assert_equal_to_source(self) -> None:
         assert self.differences() == {"missing": [], "extra": [], "stale": []}
 
-    def left_over(self) -> list[str]:
-        """Command lines of every process that carries this instance's mark."""
-        return [_command_line(pid) for pid in marked(str(self.home))]
+    def processes(self) -> set[int]:
+        """Every process that the stack started: by its mark, and by the session of its supervisor."""
+        session = int((self.home / "run" / "supervisord.pid").read_text())
+        return marked(str(self.home)) | {pid for pid in _all_pids() if _session_of(pid) == session}
 
 
 def _expected_bytes(event: Put) -> bytes | None:
@@ -139,10 +140,14 @@ def _expected_bytes(event: Put) -> bytes | None:
         return None
 
 
-def _command_line(pid: int) -> str:
+def _all_pids() -> set[int]:
+    return {int(name) for name in os.listdir("/proc") if name.isdigit()}
+
+
+def _session_of(pid: int) -> int:
     with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:200]
-    return f"pid {pid}"
+        return os.getsid(pid)
+    return 0
 
 
 @contextmanager

@@ -14,6 +14,7 @@ port {instance.port("redis")}
 requirepass {instance.secret("redis_password")}
 dir {instance.folder("data", "redis")}
 daemonize no
+set-proc-title no
 save ""
 appendonly yes
 appendfsync everysec

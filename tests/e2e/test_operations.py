@@ -13,6 +13,7 @@ import redis
 
 from instrument_cache.source.interface import SnapshotBegin
 from local_stack.airflow_api import AirflowApi
+from local_stack.processes import is_running, marked
 from local_stack.stack import COMPONENTS
 from tests.e2e.conftest import V
 from tests.servers import wait_until
@@ -23,10 +24,17 @@ def test_status_names_every_part_and_the_counts(stack: Stack) -> None:
     report = stack.status()
     assert report["parts"].keys() == {component.name for component in COMPONENTS}
     assert {part["state"] for part in report["parts"].values()} == {"RUNNING"}
-    assert all(part["pid"] for part in report["parts"].values())
+    found = marked(str(stack.home))
+    for name, part in report["parts"].items():
+        assert part["pid"] in found, f"{name} hides its mark, so that it could be left behind"
+    assert stack.processes() - found <= {_supervisor(stack)}
     counts = report["counts"]
     assert (counts["feed_phase"], counts["kafka_lag"], counts["freshness_s"]) == ("live", 0, 0.0)
     assert counts["source_rows"] == counts["keys"] + counts["dead_letters"]
+
+
+def _supervisor(stack: Stack) -> int:
+    return int((stack.home / "run" / "supervisord.pid").read_text())
 
 
 def test_airflow_watches_the_job_and_shows_the_pods_log(stack: Stack) -> None:
@@ -139,11 +147,12 @@ def test_restart_and_logs(stack: Stack) -> None:
 
 
 def test_down_leaves_no_process_and_up_goes_on_where_it_was(stack: Stack) -> None:
-    before = stack.cached()
+    before, processes = stack.cached(), stack.processes()
+    assert len(processes) > len(COMPONENTS)
     started = time.monotonic()
     assert stack.cli("down").returncode == 0
     assert time.monotonic() - started < 30
-    assert stack.left_over() == []
+    assert [pid for pid in processes if is_running(pid)] == []
     started = time.monotonic()
     stack.up()
     assert time.monotonic() - started < 120
