@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from instrument_cache.change import Change, ChangeDecoder, Outcome, stored_alias, version_of
+from instrument_cache.change import Change, ChangeDecoder, Outcome, stored_alias
 from instrument_cache.contract import Contract
 from instrument_cache.errors import RejectedChange, StoreUnavailable
 from instrument_cache.store.interface import APPLIED, DUPLICATE, STALE, TIE_APPLIED, TIE_STALE, VersionedStore
@@ -78,7 +78,7 @@ class _Batch:
 
     def __init__(self, contract: Contract) -> None:
         self._prefix = f"{contract.key_prefix}:"
-        self._key_name = contract.key.name
+        self._key_name = contract.key.name.encode()
         self.instruments: dict[str, bytes] = {}
         self.aliases: dict[str, bytes] = {}
         self.expires_at_ms: dict[str, int] = {}
@@ -97,7 +97,7 @@ class _Batch:
             self._add_aliases(change)
 
     def _add_aliases(self, change: Change) -> None:
-        stored = stored_alias(version_of(change.stored), self._key_name, change.key)
+        stored = stored_alias(change.stored, self._key_name, change.key)
         for prefix, identifier in change.aliases:
             key = f"{prefix}:{identifier}"
             if stored > self.aliases.get(key, b""):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A valid change: the identifier, the bytes to store, its aliases as (prefix, id) and its expiry (0: never)."""
 
     key: str
@@ -47,7 +47,7 @@ class Change(NamedTuple):
     expires_at_ms: int
 
 
-class _Origin(msgspec.Struct):
+class _Origin(msgspec.Struct, gc=False):
     timestamp: int = 0
     received_at: int = 0
 
@@ -62,9 +62,9 @@ def stored_tombstone(version: int, deleted_at_us: int) -> bytes:
     return b'{"v":%d,"~deleted_at":%d}' % (version, deleted_at_us)
 
 
-def stored_alias(version: int, key_name: str, key: str) -> bytes:
-    """The bytes behind an alias: a hint that leads to the record's key."""
-    return encode({"v": version, key_name: key})
+def stored_alias(stored: bytes, key_name: bytes, key: str) -> bytes:
+    """The bytes behind an alias of `stored`: a hint that leads to the record's key, under the same version."""
+    return b'%b,"%b":%b}' % (stored[: VERSION_AT.stop], key_name, encode(key))
 
 
 def version_of(stored: bytes) -> int:
@@ -89,6 +89,7 @@ class ChangeDecoder:
                 ("record", record_type(contract)),
                 ("source", _Origin, msgspec.field(default_factory=_Origin)),
             ],
+            gc=False,
         )
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(envelope).decode
         self._contract = contract

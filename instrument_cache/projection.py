@@ -21,6 +21,7 @@ def record_type(contract: Contract) -> type[msgspec.Struct]:
         "Record",
         [(field.name, cast(Any, field.type) | None, None) for field in contract.fields],
         module=__name__,
+        gc=False,
     )
 
 

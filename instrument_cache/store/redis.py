@@ -33,7 +33,7 @@ class RedisStore:
         self._counters_key = f"count:{dataset}"
 
     def offer(self, values: Mapping[str, bytes], expires_at_ms: Mapping[str, int] | None = None) -> str:
-        calls = list(_chunks(values, expires_at_ms or {}))
+        calls = list(_calls(values, expires_at_ms or {}))
         if not calls:
             return ""
         try:
@@ -95,22 +95,20 @@ class RedisStore:
         return {name.decode(): int(amount) for name, amount in held.items()}
 
 
-def _chunks(values: Mapping[str, bytes], expires_at_ms: Mapping[str, int]) -> Iterator[bytes]:
-    pairs = iter(values.items())
-    while chunk := list(islice(pairs, KEYS_PER_CALL)):
-        yield _evalsha(chunk, expires_at_ms)
+def _calls(values: Mapping[str, bytes], expires_at_ms: Mapping[str, int]) -> Iterator[bytes]:
+    keys = [key.encode() for key in values]
+    offers = list(values.values())
+    expiries = [b"%d" % expires_at_ms.get(key, 0) for key in values] if expires_at_ms else []
+    for at in range(0, len(keys), KEYS_PER_CALL):
+        part = slice(at, at + KEYS_PER_CALL)
+        yield _evalsha(keys[part], offers[part] + expiries[part])
 
 
-def _evalsha(chunk: list[tuple[str, bytes]], expires_at_ms: Mapping[str, int]) -> bytes:
-    """EVALSHA sha n keys… values… [expiries…] as RESP."""
-    keys = [key.encode() for key, _ in chunk]
-    arguments = [*keys, *[value for _, value in chunk]]
-    if expires_at_ms:
-        arguments += [b"%d" % expires_at_ms.get(key, 0) for key, _ in chunk]
-    head = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%b\r\n$%d\r\n%d\r\n" % (
-        len(arguments) + 3,
-        _GUARD_SHA,
-        len(b"%d" % len(chunk)),
-        len(chunk),
-    )
-    return head + b"".join([b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in arguments])
+def _evalsha(keys: list[bytes], arguments: list[bytes]) -> bytes:
+    """EVALSHA sha n keys… arguments… as RESP."""
+    parts = [b"EVALSHA", _GUARD_SHA, b"%d" % len(keys), *keys, *arguments]
+    # Length, part, length, part, …, formatted in one go: a call of its own for each part would cost twice as much.
+    framed: list[int | bytes] = [0] * (2 * len(parts))
+    framed[::2] = map(len, parts)
+    framed[1::2] = parts
+    return b"*%d\r\n" % len(parts) + b"$%d\r\n%b\r\n" * len(parts) % tuple(framed)
