@@ -43,7 +43,7 @@ test-fast: setup-test lint
 lint:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy instrument_cache feed flink_jobs lookup_app local_stack plugins/instrument_cache_airflow dags docker
+	$(PYTHON) -m mypy instrument_cache feed flink_jobs lookup_app local_stack plugins/instrument_cache_airflow dags docker benchmarks
 
 ##   make setup            only install what the stack needs
 .PHONY: setup

@@ -53,22 +53,20 @@ def _csv_rows(file: IO[bytes], contract: Contract) -> Iterator[bytes]:
     reader = csv.reader(text)
     header = next(reader, [])
     for cells in reader:
-        if len(cells) == len(header):
-            values = {name: _cell(cell, name in whole_numbers) for name, cell in zip(header, cells, strict=True)}
-            yield _encode(values)
-        elif cells:
-            # It cannot be told which cell is whose: the row goes on as it is, to be rejected with its reason.
-            yield ",".join(cells).replace("\n", " ").encode(errors="surrogateescape")
+        if cells:
+            yield _csv_row(header, cells, whole_numbers)
+
+
+def _csv_row(header: list[str], cells: list[str], whole_numbers: set[str]) -> bytes:
+    """A JSON object; or, where it cannot be told whose a cell is or what it says, the line itself, to be rejected."""
+    try:
+        pairs = zip(header, cells, strict=True)
+        return msgspec.json.encode({name: _cell(cell, name in whole_numbers) for name, cell in pairs})
+    except (ValueError, UnicodeEncodeError):
+        return ",".join(cells).replace("\n", " ").encode(errors="surrogateescape")
 
 
 def _cell(cell: str, whole_number: bool) -> str | int | None:
     if cell == "":
         return None
     return int(cell) if whole_number and cell.isascii() and cell.isdecimal() else cell
-
-
-def _encode(values: dict[str, str | int | None]) -> bytes:
-    try:
-        return msgspec.json.encode(values)
-    except UnicodeEncodeError:  # bytes that are not UTF-8 stay as they are, to be rejected with their reason
-        return str(values).encode(errors="surrogateescape")

@@ -54,6 +54,8 @@ def cluster_config(instance: Instance) -> dict[str, object]:
         "io.tmp.dirs": str(instance.folder("run", "flink-tmp")),
         "env.log.dir": str(instance.folder("log", "flink")),
         "env.pid.dir": str(instance.folder("run")),
+        # It only coordinates: the optimizing compiler would take the cores from those who work.
+        "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
         "env.java.opts.all": "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED"
         " --add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED"
         " --add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.net=ALL-UNNAMED"

@@ -1,0 +1,1 @@
+"""How fast the product is, measured on real servers. Not part of the tests: speed depends on the machine."""
