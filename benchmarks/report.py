@@ -97,8 +97,8 @@ def show(report: Report, console: Console) -> None:
     for line in (
         f"{machine.cores} cores of {machine.cpu}, {machine.memory_gb} GB, Linux {machine.kernel}",
         f"before the start: load {machine.load_1_min:.2f}, {machine.busy_cores:.2f} cores busy",
-        f"{report.rows:,} records of {report.record_bytes_mean:.0f} bytes on average, {report.pme_percent} % with an alias; "
-        f"parallelism {report.parallelism}",
+        f"{report.rows:,} records of {report.record_bytes_mean:.0f} bytes on average; parallelism {report.parallelism}"
+        f", {report.pme_percent} % of the instruments with an alias",
     ):
         console.print(line, highlight=False, soft_wrap=True)
     console.print(_speed(report))

@@ -65,7 +65,7 @@ class ExpectedState:
 
 
 class Workload:
-    """Records in the proportions of `MIX`, always the same for one seed; `pme_percent` of the instruments have an alias.
+    """Records in the proportions of `MIX`, the same for one seed; `pme_percent` of the instruments have an alias.
 
     `start_us` is the first version. It must be recent: deletions that are older than the contract remembers them leave
     no tombstone.
