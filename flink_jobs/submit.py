@@ -9,16 +9,21 @@ import argparse
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import pyflink
 import structlog
+from redis.exceptions import RedisError
+from redis.lock import Lock
 
 from flink_jobs.restore_points import RestorePoint, restore_points
 from instrument_cache.connections import redis_client, s3_client
-from instrument_cache.errors import InstrumentCacheError, Unavailable
+from instrument_cache.errors import InstrumentCacheError, StoreUnavailable, Unavailable
 from instrument_cache.flink_rest import FlinkRest, FlinkUnavailable, Job, job_name, job_version, stream_job_name_prefix
 from instrument_cache.logs import configure_logging
 from instrument_cache.settings import environment, redis_url, s3_settings
@@ -31,6 +36,7 @@ _RUNNING_TIMEOUT_S: Final = 90.0
 # How many restore points are tried, newest first, before the job starts from the beginning of the log. That is slow but
 # right too: what is applied already is a duplicate to the store.
 _RESTORE_TRIES: Final = 2
+_LOCK_S: Final = 30.0
 _ALIVE: Final = ("RUNNING",)
 
 
@@ -161,17 +167,38 @@ def main(arguments: list[str] | None = None) -> int:
     env = environment()
     dataset = env.text("ICACHE_DATASET", "instruments")
     launcher = Launcher(FlinkRest(env.text("ICACHE_FLINK_URL")), dataset, job_version(env))
-    # Two of these at once must not both see "no job" and start one.
-    lock = redis_client(redis_url(env), name="submit").lock(f"lock:submit:{dataset}", timeout=400, blocking_timeout=120)
-    if not lock.acquire():
-        raise Unavailable(
-            f"another submission of {dataset} has been running for two minutes; try again when it has ended"
-        )
-    try:
+    with _alone(redis_url(env), dataset):
         launcher.ensure() if action == "ensure" else launcher.stop()
-    finally:
-        lock.release()
     return 0
+
+
+@contextmanager
+def _alone(url: str, dataset: str) -> Iterator[None]:
+    """Two of these at once must not both see "no job" and start one. Raises StoreUnavailable without Redis."""
+    lock = redis_client(url, name="submit").lock(
+        f"lock:submit:{dataset}", timeout=_LOCK_S, blocking_timeout=120, thread_local=False
+    )
+    try:
+        acquired = lock.acquire()
+    except RedisError as error:
+        raise StoreUnavailable(f"Redis does not give the lock of submissions: {error}; try again") from error
+    if not acquired:
+        raise Unavailable(f"another submission of {dataset} has been running for two minutes; try again later")
+    done = threading.Event()
+    threading.Thread(target=_hold, args=(lock, done), daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+        with suppress(RedisError):  # it expires by itself
+            lock.release()
+
+
+def _hold(lock: Lock, done: threading.Event) -> None:
+    """Renew the lock while the work lasts: the lock of a launcher that was killed must not hold up the next one."""
+    while not done.wait(_LOCK_S / 3):
+        with suppress(RedisError):
+            lock.reacquire()
 
 
 if __name__ == "__main__":
