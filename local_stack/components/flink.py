@@ -56,6 +56,8 @@ def cluster_config(instance: Instance) -> dict[str, object]:
         "env.pid.dir": str(instance.folder("run")),
         # It only coordinates: the optimizing compiler would take the cores from those who work.
         "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
+        # The quick compiler and the plain collector: measured in docs/performance.md, on two cores.
+        "env.java.opts.taskmanager": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "env.java.opts.all": "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED"
         " --add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED"
         " --add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.net=ALL-UNNAMED"

@@ -8,6 +8,7 @@ from local_stack.instance import Instance, write_private
 
 
 def _config(instance: Instance) -> str:
+    # Rewriting the append-only file while it is small costs more than the room that it gives back.
     return f"""\
 bind 127.0.0.1
 port {instance.port("redis")}
@@ -18,6 +19,7 @@ set-proc-title no
 save ""
 appendonly yes
 appendfsync everysec
+auto-aof-rewrite-min-size 1gb
 maxmemory-policy noeviction
 client-output-buffer-limit normal 256mb 128mb 10
 """
