@@ -24,7 +24,15 @@ from redis.lock import Lock
 from flink_jobs.restore_points import RestorePoint, restore_points
 from instrument_cache.connections import redis_client, s3_client
 from instrument_cache.errors import InstrumentCacheError, StoreUnavailable, Unavailable
-from instrument_cache.flink_rest import FlinkRest, FlinkUnavailable, Job, job_name, job_version, stream_job_name_prefix
+from instrument_cache.flink_rest import (
+    ENDED_STATES,
+    FlinkRest,
+    FlinkUnavailable,
+    Job,
+    job_name,
+    job_version,
+    stream_job_name_prefix,
+)
 from instrument_cache.logs import configure_logging
 from instrument_cache.settings import environment, redis_url, s3_settings
 
@@ -37,7 +45,6 @@ _RUNNING_TIMEOUT_S: Final = 90.0
 # right too: what is applied already is a duplicate to the store.
 _RESTORE_TRIES: Final = 2
 _LOCK_S: Final = 30.0
-_ALIVE: Final = ("RUNNING",)
 
 
 class Launcher:
@@ -127,17 +134,19 @@ class Launcher:
     def _await_running(self, job_id: str) -> Job:
         deadline = time.monotonic() + _RUNNING_TIMEOUT_S
         while time.monotonic() < deadline:
-            job = next(job for job in self._rest.jobs() if job.job_id == job_id)
+            job = next((job for job in self._rest.jobs() if job.job_id == job_id), None)
+            if job is None:
+                raise JobEnded(f"Flink does not know job {job_id} any more; its JobManager was started anew")
             if job.has_ended:
                 raise JobEnded(f"job {job_id} ended as {job.state}: {self._rest.failure(job_id)}")
-            if job.state in _ALIVE:
+            if job.state == "RUNNING":
                 return job
             time.sleep(0.5)
         raise JobEnded(f"job {job_id} did not run within {_RUNNING_TIMEOUT_S} s: {self._rest.failure(job_id)}")
 
     def _await_end(self, job_id: str) -> None:
         deadline = time.monotonic() + _RUNNING_TIMEOUT_S
-        while not self._rest.job(job_id).state.startswith(("FINISHED", "CANCELED", "FAILED")):
+        while self._rest.job(job_id).state not in ENDED_STATES:
             if time.monotonic() > deadline:
                 raise Unavailable(f"job {job_id} did not end within {_RUNNING_TIMEOUT_S} s; cancel it in Flink's page")
             time.sleep(0.5)

@@ -141,7 +141,7 @@ class ChangeDecoder:
                 aliases += ((prefix, check(alias)),)
         ttl_s = self._contract.ttl_s
         expires_at_ms = 0 if ttl_s is None else version // 1000 + ttl_s * 1000
-        return Change(key, b'{"v":%d,%b' % (version, encode(record)[1:]), aliases, expires_at_ms)
+        return Change(key, stored_value(version, encode(record)), aliases, expires_at_ms)
 
     def _delete(self, key: str, version: int, happened_at_us: int) -> Change:
         # The record itself says when the deletion happened, so that a replay cannot prolong the memory of it. A delete

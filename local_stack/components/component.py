@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack.instance import Instance
@@ -32,7 +32,6 @@ class Component:
     stop_timeout_s: int = 8
     stop_signal: str = "TERM"
     needs: tuple[str, ...] = ()
-    folders: tuple[str, ...] = field(default=())
 
 
 def answers(url: str, expect: int = 200) -> bool:

@@ -11,10 +11,10 @@ import httpx
 import pytest
 import redis
 
-from instrument_cache.source.interface import SnapshotBegin
 from local_stack.airflow_api import AirflowApi
 from local_stack.processes import is_running, marked
 from local_stack.stack import COMPONENTS
+from local_stack.up import source_position
 from tests.e2e.conftest import V
 from tests.servers import wait_until
 from tests.stack import Stack
@@ -78,17 +78,11 @@ def test_every_port_listens_on_loopback_only(stack: Stack) -> None:
 
 
 def test_up_again_is_quick_and_changes_nothing(stack: Stack, data_file: Path) -> None:
-    job, position = stack.jobs(), _source_position(stack)
+    job, position = stack.jobs(), source_position(stack.source)
     started = time.monotonic()
     stack.up("--data", str(data_file))
     assert time.monotonic() - started < 60
-    assert (stack.jobs(), _source_position(stack)) == (job, position)
-
-
-def _source_position(stack: Stack) -> int:
-    begin = next(iter(stack.source.snapshot()))
-    assert isinstance(begin, SnapshotBegin)
-    return begin.position
+    assert (stack.jobs(), source_position(stack.source)) == (job, position)
 
 
 def test_what_cannot_be_done_is_one_sentence_with_the_way_out(stack: Stack, tmp_path: Path) -> None:
