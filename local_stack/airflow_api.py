@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from instrument_cache.errors import Unavailable
 from local_stack.components.airflow import ADMIN
@@ -32,8 +34,11 @@ class AirflowApi:
 
     def trigger(self, dag_id: str, note: str) -> str:
         """Start a run now and return its id."""
-        body = {"logical_date": None, "note": note}
-        return str(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+        # The id is ours, so that a call that is made again does not start a second run.
+        run_id = f"manual__{datetime.now(UTC).isoformat()}"
+        body = {"logical_date": None, "note": note, "dag_run_id": run_id}
+        self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body, taken=(httpx.codes.CONFLICT,))
+        return run_id
 
     def runs(self, dag_id: str, *states: str) -> list[dict[str, Any]]:
         """The newest runs in those states, newest first."""
@@ -54,12 +59,32 @@ class AirflowApi:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         return str(self._call("GET", path, headers={"Accept": "application/json"})["content"])
 
-    def _call(self, method: str, path: str, **options: Any) -> Any:
+    def _call(self, method: str, path: str, taken: tuple[int, ...] = (), **options: Any) -> Any:
+        """The answer's JSON. A status in `taken` says that an earlier try of the same call was carried out."""
         try:
-            response = self._client.request(method, path, **options)
-            response.raise_for_status()
+            for attempt in _again():
+                with attempt:
+                    response = self._client.request(method, path, **options)
+                    if not (response.status_code in taken and attempt.retry_state.attempt_number > 1):
+                        response.raise_for_status()
         except httpx.HTTPError as error:
             raise Unavailable(
                 f"Airflow did not answer {method} {path}: {error}; see `icache logs airflow-api-server`"
             ) from error
         return response.json()
+
+
+def _again() -> Retrying:
+    """Each call says the same when it is made twice, and a busy SQLite or a restarting server answers a little later."""
+    return Retrying(
+        retry=retry_if_exception(_passes),
+        wait=wait_random_exponential(0.5, max=5),
+        stop=stop_after_delay(60),
+        reraise=True,
+    )
+
+
+def _passes(error: BaseException) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error
+    return isinstance(error, httpx.TransportError)
