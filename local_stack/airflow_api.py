@@ -75,7 +75,7 @@ class AirflowApi:
 
 
 def _again() -> Retrying:
-    """Each call says the same when it is made twice, and a busy SQLite or a restarting server answers a little later."""
+    """Each call says the same when made twice, and a busy SQLite or a restarting server answers a little later."""
     return Retrying(
         retry=retry_if_exception(_passes),
         wait=wait_random_exponential(0.5, max=5),
