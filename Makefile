@@ -17,9 +17,11 @@ help:
 	@sed -nE 's/^## ?//p' $(MAKEFILE_LIST)
 
 ##   make up [DATA=file]   install what is needed, start everything, publish DATA (NDJSON or CSV, .gz too)
+##                         PROFILES=schema-registry runs that optional part too
 .PHONY: up
 up: setup
-	@./icache up $(if $(DATA),--data "$(DATA)")
+	@for part in $(PROFILES); do local_stack/setup/setup.sh $$part || exit 1; done
+	@./icache up $(if $(DATA),--data "$(DATA)") $(PROFILES:%=--with %)
 
 ##   make down             stop everything; data stays
 .PHONY: down
@@ -38,12 +40,17 @@ test: setup-test lint
 test-fast: setup-test lint
 	$(PYTEST) $(FAST_TESTS)
 
+##   make test-faults [SEED=n] [ROUNDS=n] [FAULT=name]   each fault again and again; writes docs/reliability.md
+.PHONY: test-faults
+test-faults: setup-test
+	$(PYTHON) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(FAULT),--fault $(FAULT))
+
 ##   make lint             ruff and mypy
 .PHONY: lint
 lint:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy instrument_cache feed flink_jobs lookup_app local_stack plugins/instrument_cache_airflow dags docker benchmarks
+	$(PYTHON) -m mypy instrument_cache feed exporter flink_jobs lookup_app local_stack plugins/instrument_cache_airflow dags docker benchmarks
 
 ##   make setup            only install what the stack needs
 .PHONY: setup

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 PYTHON_WORKERS: Final = "python-workers"
-_TASKMANAGER: Final = "flink-taskmanager"
+TASKMANAGER: Final = "flink-taskmanager"
 
 
 class ProcessTime(NamedTuple):
@@ -47,7 +47,7 @@ def cpu_by_part(running: Mapping[int, ProcessTime], roots: Mapping[int, str]) ->
     total: defaultdict[str, float] = defaultdict(float)
     for pid, process in running.items():
         part = _part_of(pid, running, roots)
-        if part == _TASKMANAGER and process.command != "java":
+        if part == TASKMANAGER and process.command != "java":
             part = PYTHON_WORKERS
         if part:
             total[part] += process.cpu_s

@@ -58,12 +58,12 @@ def drain(instance: Instance, count: int, report: Callable[[str], None]) -> Drai
     Raises Unavailable if the job does not start, or does not come that far in time.
     """
     store = benchmark_store(instance)
-    with _submission(instance) as submission:
+    with submission(instance) as launcher:
         # The submission is a child of this process, and its time stays with the parent once it has ended.
-        roots = {**_parts(instance), os.getpid(): SUBMISSION}
+        roots = {**parts(instance), os.getpid(): SUBMISSION}
 
         def moment_of(at_least: int, timeout_s: float) -> Moment:
-            _await_counted(store, at_least, timeout_s, submission)
+            await_counted(store, at_least, timeout_s, launcher)
             return moment(roots, counted(store.counters()))
 
         report("submitting the job")
@@ -73,7 +73,7 @@ def drain(instance: Instance, count: int, report: Callable[[str], None]) -> Drai
     return Drain(between(first, last), between(middle, last), store.counters())
 
 
-def _parts(instance: Instance) -> dict[int, str]:
+def parts(instance: Instance) -> dict[int, str]:
     """{process id: part}, as the stack's supervisor knows them."""
     return {state["pid"]: name for name, state in Supervisor(instance).states().items()}
 
@@ -88,7 +88,7 @@ def counted(outcomes: dict[str, int]) -> int:
 
 
 @contextmanager
-def _submission(instance: Instance) -> Iterator[subprocess.Popen[bytes]]:
+def submission(instance: Instance) -> Iterator[subprocess.Popen[bytes]]:
     """The product's own launcher, in the environment that its pod has on a laptop."""
     environment = {**instance.base_environment(), **job_environment(instance), "ICACHE_COMPONENT": "submission"}
     command = [str(instance.flink_python), "-m", "flink_jobs.submit", "ensure"]
@@ -102,10 +102,11 @@ def _submission(instance: Instance) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _await_counted(store: RedisStore, count: int, timeout_s: float, submission: subprocess.Popen[bytes]) -> None:
+def await_counted(store: RedisStore, count: int, timeout_s: float, launcher: subprocess.Popen[bytes]) -> None:
+    """Raises Unavailable if the launcher fails, or the store does not count that far in time."""
     deadline = time.monotonic() + timeout_s
     while (seen := counted(store.counters())) < count:
-        if submission.poll():
+        if launcher.poll():
             raise Unavailable("the job could not be submitted; --logs FOLDER keeps the reason")
         if time.monotonic() > deadline:
             raise Unavailable(

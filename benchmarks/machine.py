@@ -32,6 +32,13 @@ class Machine:
     def is_idle(self) -> bool:
         return is_idle(self.busy_cores)
 
+    def lines(self) -> tuple[str, str]:
+        """For people."""
+        return (
+            f"{self.cores} cores of {self.cpu}, {self.memory_gb} GB, Linux {self.kernel}",
+            f"before the start: load {self.load_1_min:.2f}, {self.busy_cores:.2f} cores busy",
+        )
+
 
 def is_idle(busy_cores: float) -> bool:
     """True if programs outside the benchmark took next to nothing."""

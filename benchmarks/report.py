@@ -12,6 +12,9 @@ from rich.table import Table
 from benchmarks.cpu import PYTHON_WORKERS
 from benchmarks.drain import SUBMISSION, Drain, counted
 from benchmarks.machine import Machine, is_idle
+from benchmarks.peer import PeersReport
+from benchmarks.peer_report import as_json as peers_as_json
+from benchmarks.peer_report import show as show_peers
 from benchmarks.span import Span
 from benchmarks.workload import Check
 
@@ -41,6 +44,7 @@ class Report:
     parallelism: int
     record_bytes_mean: float
     runs: list[Run]
+    peers: PeersReport | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -67,6 +71,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "records_per_s_median": round(median(run.drain.whole.records_per_s for run in report.runs)),
         "exact": report.is_exact,
         "runs": [_run_as_json(run) for run in report.runs],
+        "peers": peers_as_json(report.peers) if report.peers else None,
     }
 
 
@@ -93,16 +98,16 @@ def _span_as_json(span: Span) -> dict[str, Any]:
 
 def show(report: Report, console: Console) -> None:
     """Print the machine, one column per run, and what to make of it."""
-    machine = report.machine
     for line in (
-        f"{machine.cores} cores of {machine.cpu}, {machine.memory_gb} GB, Linux {machine.kernel}",
-        f"before the start: load {machine.load_1_min:.2f}, {machine.busy_cores:.2f} cores busy",
+        *report.machine.lines(),
         f"{report.rows:,} records of {report.record_bytes_mean:.0f} bytes on average; parallelism {report.parallelism}"
         f", {report.pme_percent} % of the instruments with an alias",
     ):
         console.print(line, highlight=False, soft_wrap=True)
     console.print(_speed(report))
     console.print(_outcome(report))
+    if report.peers:
+        show_peers(report.peers, console)
     if not report.was_idle:
         console.print(
             "WARNING: other programs used the machine; the figures are not those of an idle one",

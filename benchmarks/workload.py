@@ -65,13 +65,21 @@ class ExpectedState:
 
 
 class Workload:
-    """Records in the proportions of `MIX`, the same for one seed; `pme_percent` of the instruments have an alias.
+    """Records in the proportions of `mix`, the same for one seed; `pme_percent` of the instruments have an alias.
 
     `start_us` is the first version. It must be recent: deletions that are older than the contract remembers them leave
     no tombstone.
     """
 
-    def __init__(self, contract: Contract, start_us: int, seed: int = 1, pme_percent: int = 100) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        start_us: int,
+        seed: int = 1,
+        pme_percent: int = 100,
+        mix: Mapping[str, int] = MIX,
+    ) -> None:
+        self._mix = mix
         self.expected = ExpectedState(contract)
         self.rejected = 0
         self.bytes_total = 0
@@ -95,7 +103,7 @@ class Workload:
     def records(self, count: int) -> Iterator[tuple[bytes, bytes]]:
         """`count` pairs (Kafka key, change record). To be used up once."""
         self._fresh = enumerate(synthetic_rows(count, self._seed))
-        for at, kind in enumerate(self._chance.choices(list(MIX), list(MIX.values()), k=count)):
+        for at, kind in enumerate(self._chance.choices(list(self._mix), list(self._mix.values()), k=count)):
             key, value = self._make[kind if self._past else "new"](at)
             self.bytes_total += len(value)
             yield key.encode(), value

@@ -1,4 +1,4 @@
-# Airflow, its DAGs and plugins, the operations, the feed and the simulated source.
+# Airflow, its DAGs and plugins, the operations, the feed, the exporter and the simulated source.
 # Build from the repository's root: docker build -f docker/airflow.Dockerfile .
 # BASE is any Debian with Python 3.11 and its venv module.
 ARG BASE=python:3.11-slim-bookworm
@@ -13,12 +13,14 @@ RUN python3 -m venv /opt/venv \
 FROM ${BASE}
 RUN groupadd --gid 10001 icache \
     && useradd --uid 10001 --gid icache --home-dir /opt/airflow --shell /usr/sbin/nologin icache \
-    && install --directory --owner=icache --group=icache --mode=0750 /opt/airflow /opt/airflow/logs /var/lib/simulator
+    && install --directory --owner=icache --group=icache --mode=0750 /opt/airflow /opt/airflow/logs /var/lib/feed \
+        /var/lib/simulator
 COPY --from=environment /opt/venv /opt/venv
 COPY docker/healthy.py docker/airflow_entrypoint.py docker/make_topics_and_bucket.py /opt/instrument-cache/docker/
 COPY contracts /opt/instrument-cache/contracts
 COPY instrument_cache /opt/instrument-cache/instrument_cache
 COPY feed /opt/instrument-cache/feed
+COPY exporter /opt/instrument-cache/exporter
 COPY local_stack /opt/instrument-cache/local_stack
 COPY plugins /opt/instrument-cache/plugins
 COPY dags /opt/instrument-cache/dags

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from zlib import crc32
 
 from feed.records import parse_record
+from instrument_cache.canary import is_canary
 
 _CRC_BITS = 32
 
@@ -16,7 +17,8 @@ class KnownState:
     def __init__(self, records: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self._held: dict[str, int] = {}
         for key, value in records:
-            self.note(key.decode(errors="replace"), value)
+            if not is_canary(key):  # it stands for no row: left in, it would be swept as gone from the source
+                self.note(key.decode(errors="replace"), value)
 
     def __len__(self) -> int:
         return len(self._held)

@@ -9,16 +9,18 @@ import time
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import structlog
 
+from feed.canary import Canaries
 from feed.change_log.interface import ChangeLog
 from feed.change_log.kafka import KafkaChangeLog
 from feed.known import KnownState
 from feed.records import RecordMaker
+from feed.report import report, write_state
 from instrument_cache.clock import Clock, SystemClock
 from instrument_cache.contract import Contract, load_contract
 from instrument_cache.errors import IdentifierError, InstrumentCacheError, SourceUnavailable
+from instrument_cache.feed_state import FeedState
 from instrument_cache.identifiers import check_for
 from instrument_cache.logs import configure_logging
 from instrument_cache.settings import contract_path, environment
@@ -29,32 +31,27 @@ logger = structlog.get_logger()
 _RECONNECT_PAUSE_S_MAX: Final = 5.0
 
 
-class FeedState(msgspec.Struct):
-    """What the feed tells about itself; times in microseconds since 1970."""
-
-    phase: str = "starting"
-    position: int = 0
-    rows: int = 0
-    sent: int = 0
-    unchanged: int = 0
-    swept: int = 0
-    sweep_refused: int = 0
-    updated_at: int = 0
-
-
 class Feed:
     """Follows one source and writes what changes to one log.
 
     In a snapshot only what the log does not yet say is sent, and at its end, and only then, the keys that it lacks
     become deletes. More of them than `sweep_share_max` (0…1) of all are refused: an entitlement error looks like an
-    empty source.
+    empty source. While it follows its source, it writes canaries too, each `canary_interval_s` (0: none).
     """
 
     def __init__(
-        self, contract: Contract, source: Source, log: ChangeLog, sweep_share_max: float, clock: Clock | None = None
+        self,
+        contract: Contract,
+        source: Source,
+        log: ChangeLog,
+        sweep_share_max: float,
+        *,
+        canary_interval_s: int = 0,
+        clock: Clock | None = None,
     ) -> None:
         self._source, self._log, self._clock = source, log, clock or SystemClock()
         self._maker = RecordMaker(contract, source_name="sow")
+        self._canaries = Canaries(log, self._maker, canary_interval_s)
         self._check_key = check_for(contract.key) or (lambda value: value)
         self._sweep_share_max = sweep_share_max
         self._known = KnownState(log.read())
@@ -80,8 +77,18 @@ class Feed:
             self._end_snapshot()
         else:
             self._log.poll()
+        self._note(event, self._clock.now_us())
+
+    def _note(self, event: SourceEvent, now_us: int) -> None:
+        """Every message of the source, also a heartbeat, shows that it is there: the occasion for canaries."""
+        state = self.state
+        state.heard_at = now_us
         if isinstance(event, Put | Delete | SnapshotBegin):
-            self.state.position = max(self.state.position, event.position)
+            state.position = max(state.position, event.position)
+        if isinstance(event, Put | Delete):
+            state.source_timestamp = max(state.source_timestamp, event.timestamp_us)
+        if self._canaries.write_if_due(now_us, state.position):
+            state.canary_at = now_us
 
     def _put(self, event: Put) -> None:
         value = self._maker.put(event, self._clock.now_us())
@@ -137,23 +144,18 @@ def run(feed: Feed, stop: threading.Event) -> None:
         pause_s = min(pause_s * 2, _RECONNECT_PAUSE_S_MAX)
 
 
-def report(feed: Feed, path: Path, stop: threading.Event) -> None:
-    """Write the feed's state to a file each half second: whole, or not at all."""
-    scratch = path.with_suffix(".new")
-    while not stop.wait(0.5):
-        feed.state.updated_at = SystemClock().now_us()
-        scratch.write_bytes(msgspec.json.encode(feed.state))
-        scratch.replace(path)
-
-
 def main() -> int:
     configure_logging("feed")
     env = environment()
     contract = load_contract(contract_path())
+    state_file = env.variables.get("ICACHE_FEED_STATE_FILE")
+    if state_file:
+        write_state(FeedState(), Path(state_file))  # what another feed told before no longer holds
     log = KafkaChangeLog(env.text("ICACHE_KAFKA_BOOTSTRAP"), contract.dataset)
     source = open_source(env.text("ICACHE_SOURCE_URL"), env)
     share_max = env.integer("ICACHE_FEED_SWEEP_PERCENT_MAX", default=20, low=0, high=100) / 100
-    feed = Feed(contract, source, log, share_max)
+    canary_interval_s = env.integer("ICACHE_CANARY_INTERVAL_S", default=1, low=0, high=60)
+    feed = Feed(contract, source, log, share_max, canary_interval_s=canary_interval_s)
     stop = threading.Event()
 
     def end(*_: object) -> None:
@@ -162,8 +164,8 @@ def main() -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    if path := env.variables.get("ICACHE_FEED_STATE_FILE"):
-        threading.Thread(target=report, args=(feed, Path(path), stop), daemon=True).start()
+    if state_file:
+        threading.Thread(target=report, args=(feed.state, Path(state_file), stop), daemon=True).start()
     run(feed, stop)
     log.close()
     return 0

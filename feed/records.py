@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from instrument_cache.contract import Contract
+from instrument_cache.contract import Contract, VersionUnit
 from instrument_cache.source.interface import Put
 
 _NO_VALUE: Final = (b"", b"null")
@@ -23,6 +23,7 @@ class RecordMaker:
         peek = msgspec.defstruct("Peek", [("version", msgspec.Raw, msgspec.Raw())], rename={"version": field})
         self._peek: Any = msgspec.json.Decoder(peek).decode
         self._key = contract.key.name
+        self._unit = contract.version_unit
         self._source = source_name
 
     def put(self, event: Put, received_at_us: int) -> bytes:
@@ -31,13 +32,23 @@ class RecordMaker:
             version = self._version(event.payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return event.payload
-        if version in _NO_VALUE:
-            version = b"%d" % event.timestamp_us
+        version = self._on_the_wire(version, event)
         return b'{"op":"put","version":%b,"source":%b,"record":%b}' % (
             version,
             self._origin(event.position, event.timestamp_us, received_at_us),
             event.payload,
         )
+
+    def _on_the_wire(self, version: bytes, event: Put) -> bytes:
+        """The source's number as 16 digits. What is no number of the contract's unit is left for the job to reject."""
+        if version in _NO_VALUE:
+            return b"%d" % (event.timestamp_us if self._unit.is_time else self._unit.to_wire(event.position))
+        if self._unit is VersionUnit.MICROSECONDS:
+            return version
+        try:
+            return b"%d" % self._unit.to_wire(int(version))
+        except ValueError:
+            return b"-" + version if version.isdigit() else version
 
     def _version(self, row: bytes) -> bytes:
         """The version as it stands in the row. Raises msgspec.DecodeError if the row as a whole is not JSON."""
@@ -54,6 +65,13 @@ class RecordMaker:
             version,
             self._origin(position, timestamp_us, received_at_us),
             msgspec.json.encode({self._key: key}),
+        )
+
+    def canary(self, position: int, now_us: int) -> bytes:
+        """A record of the feed's own: `now_us` is its version and all of its times."""
+        return b'{"op":"canary","version":%d,"source":%b,"record":{}}' % (
+            now_us,
+            self._origin(position, now_us, now_us),
         )
 
     def _origin(self, position: int, timestamp_us: int, received_at_us: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The job's one function: a column of Kafka values → a column of reject reasons (NULL: the store has taken the change).
+"""The job's one function: values, partitions and offsets → reject reasons (NULL: the store has taken the change).
 
 Flink finishes a bundle before a checkpoint barrier passes and this function answers only once Redis did, so what a
 checkpoint covers is in the store. What was sent twice after a failure is a duplicate to the store.
@@ -16,10 +16,14 @@ import structlog
 from pyflink.table import DataTypes
 from pyflink.table.udf import ScalarFunction, udf
 
+from instrument_cache.avro import AvroChangeDecoder
 from instrument_cache.batch import BatchApplier
+from instrument_cache.change import ChangeDecoder
 from instrument_cache.connections import redis_client
 from instrument_cache.contract import load_contract
 from instrument_cache.logs import configure_logging
+from instrument_cache.reject_gate import RejectGate, RejectLimits
+from instrument_cache.schema_registry import registry_of
 from instrument_cache.settings import contract_path, environment, redis_url
 from instrument_cache.store.redis import RedisStore
 
@@ -42,13 +46,19 @@ class ApplyChanges(ScalarFunction):  # type: ignore[misc]
         exit_with_runner()
         contract = load_contract(contract_path())
         retry_s = environment().integer("ICACHE_APPLY_RETRY_S", default=20, low=0, high=600)
-        store = RedisStore(redis_client(redis_url(), name="stream"), contract.dataset)
-        self._applier = BatchApplier(contract, store, retry_s=retry_s)
+        client = redis_client(redis_url(), name="stream")
+        self._applier = BatchApplier(
+            contract,
+            RedisStore(client, contract.dataset),
+            ChangeDecoder(contract, avro=AvroChangeDecoder(contract, registry_of())),
+            retry_s,
+            RejectGate(client, contract.dataset, RejectLimits.from_environment()),
+        )
         logger.info("worker_ready", dataset=contract.dataset, contract_version=contract.version)
 
-    def eval(self, values: pd.Series) -> pd.Series:
+    def eval(self, values: pd.Series, partitions: pd.Series, offsets: pd.Series) -> pd.Series:
         assert self._applier is not None, "Flink calls open() first"
-        rejected = self._applier.apply(values.tolist())
+        rejected = self._applier.apply(values.tolist(), partitions.to_numpy(), offsets.to_numpy())
         if not rejected:
             return self._nulls(len(values))
         return pd.Series([rejected.get(at) for at in range(len(values))], dtype=object)

@@ -35,8 +35,7 @@ def main() -> None:
 def build(tables: TableEnvironment, env: Environment) -> TableResult:
     """Declare the tables and start the INSERT.
 
-    Only the value goes to Python. Topic, partition, offset and the original bytes stay in the JVM and are joined to the
-    reason in the same row.
+    Value, partition and offset go to Python; only the reason comes back, and is joined to them in the same row.
     """
     declare(tables, env)
     return tables.execute_sql(insert_statement(env.text("ICACHE_DATASET", "instruments")))
@@ -61,7 +60,6 @@ def source_ddl(bootstrap: str, dataset: str) -> str:
             'connector' = 'kafka', 'format' = 'raw', 'topic' = '{dataset}',
             'properties.bootstrap.servers' = '{bootstrap}',
             'properties.group.id' = 'instrument-cache.{dataset}',
-            'properties.max.partition.fetch.bytes' = '{_MESSAGE_BYTES_MAX}',
             'scan.startup.mode' = 'earliest-offset'
         )"""
 
@@ -96,7 +94,7 @@ def insert_statement(dataset: str) -> str:
                 'topic', ENCODE('{dataset}', 'UTF-8'),
                 'partition', ENCODE(CAST(p AS STRING), 'UTF-8'),
                 'offset', ENCODE(CAST(o AS STRING), 'UTF-8')]
-        FROM (SELECT apply_changes(v) AS reason, v, p, o FROM changes)
+        FROM (SELECT apply_changes(v, p, o) AS reason, v, p, o FROM changes)
         WHERE reason IS NOT NULL"""
 
 

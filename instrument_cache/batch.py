@@ -1,4 +1,4 @@
-"""One batch of Kafka values → the store: decode, keep the newest per key, offer, count. Knows nothing of Flink."""
+"""One batch of Kafka values → the store: decode, keep the newest per key, offer, settle the account. Knows no Flink."""
 
 from __future__ import annotations
 
@@ -9,92 +9,169 @@ from typing import Final
 
 import structlog
 
-from instrument_cache.change import Change, ChangeDecoder, Outcome, stored_alias
+from instrument_cache.canary import stored_key
+from instrument_cache.change import Change, ChangeDecoder, Origin, Outcome, stored_alias
+from instrument_cache.clock import Clock, SystemClock
 from instrument_cache.contract import Contract
-from instrument_cache.errors import RejectedChange, StoreUnavailable
-from instrument_cache.store.interface import APPLIED, DUPLICATE, STALE, TIE_APPLIED, TIE_STALE, VersionedStore
+from instrument_cache.errors import RejectedChange, Unavailable
+from instrument_cache.lag import lag_counts
+from instrument_cache.ledger import Ledger
+from instrument_cache.reject_gate import RejectGate
+from instrument_cache.store.interface import NotSettled, VersionedStore
 
 logger = structlog.get_logger()
 
-TIES: Final = "ties"
+# While Redis works on one part of a batch the next one is decoded. One script call takes up to 1000 keys.
+_RECORDS_PER_OFFER: Final = 1000
 _PAUSE_S_MIN: Final = 0.05
 _PAUSE_S_MAX: Final = 1.0
 
 
 class BatchApplier:
-    """Applies batches of change records of one contract to a store.
+    """Applies batches of change records of one contract to a store, and accounts for every record.
 
-    `retry_s` bounds how long a batch waits for a store that does not answer, before the caller gets StoreUnavailable.
+    `retry_s` bounds how long a batch waits for a part that does not answer, before the caller gets Unavailable.
     """
 
     def __init__(
-        self, contract: Contract, store: VersionedStore, decoder: ChangeDecoder | None = None, retry_s: float = 0.0
+        self,
+        contract: Contract,
+        store: VersionedStore,
+        decoder: ChangeDecoder | None = None,
+        retry_s: float = 0.0,
+        gate: RejectGate | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._contract = contract
         self._store = store
         self._decoder = decoder or ChangeDecoder(contract)
         self._retry_s = retry_s
+        self._gate = gate
+        self._clock = clock or SystemClock()
+        self._ledger = Ledger(store)
 
-    def apply(self, values: Sequence[bytes | None]) -> dict[int, str]:
+    def apply(
+        self, values: Sequence[bytes | None], partitions: Sequence[int], offsets: Sequence[int]
+    ) -> dict[int, str]:
         """Apply every value; None is Kafka's own tombstone, which follows a delete that was applied long ago.
 
-        Returns {position in `values`: reason} of the rejected ones. When it returns, the store has taken the others.
+        The sequences are equally long; a partition's offsets ascend. Returns {position: why} of the rejected ones. When
+        it returns, the store has taken the others and every offset is accounted. Raises Unavailable after `retry_s`,
+        and RejectLimit if the gate stops the stream; then the same batch applied again ends in the same state.
         """
-        self._decoder.start_batch()
-        batch = _Batch(self._contract)
-        for at, value in enumerate(values):
-            if value is None:
-                batch.counts[Outcome.DUPLICATE] += 1
-                continue
-            try:
-                batch.add(self._decoder.decode(value))
-            except RejectedChange as error:
-                batch.rejected[at] = str(error)
-        self._retry(lambda: self._settle(batch))
-        return batch.rejected
+        if self._gate:
+            self._gate.check()
+        rejected = self._retrying(values, partitions, offsets)
+        if self._gate:
+            self._gate.note(len(values), list(rejected.values()))
+        return rejected
 
-    def _settle(self, batch: _Batch) -> None:
-        letters = self._store.offer(batch.instruments | batch.aliases, batch.expires_at_ms)
-        counts = batch.counts + _count(letters[: len(batch.instruments)])
-        counts[Outcome.REJECTED] = len(batch.rejected)
-        self._store.count(+counts)
-
-    def _retry(self, action: Callable[[], None]) -> None:
+    def _retrying(
+        self, values: Sequence[bytes | None], partitions: Sequence[int], offsets: Sequence[int]
+    ) -> dict[int, str]:
         deadline = time.monotonic() + self._retry_s
         pause_s = _PAUSE_S_MIN
         while True:
             try:
-                return action()
-            except StoreUnavailable as error:
+                return self._apply(values, partitions, offsets)
+            except NotSettled:
+                self._ledger.forget()
+                continue
+            except Unavailable as error:
+                self._ledger.forget()
                 if time.monotonic() + pause_s > deadline:
                     raise
                 logger.warning("store_unavailable", error=str(error), retry_in_s=pause_s)
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, _PAUSE_S_MAX)
 
+    def _apply(
+        self, values: Sequence[bytes | None], partitions: Sequence[int], offsets: Sequence[int]
+    ) -> dict[int, str]:
+        self._decoder.start_batch()
+        page = self._ledger.open(partitions, offsets)
+        exchange = self._store.exchange()
+        try:
+            tally = _Tally()
+            for start in range(0, len(values), _RECORDS_PER_OFFER):
+                part = _Part(self._contract, page.slots, tally)
+                part.add(self._decoder.decode, values, partitions, start, start + _RECORDS_PER_OFFER)
+                exchange.offer(part.held | part.aliases, part.expires_at_ms, part.finish())
+            exchange.finish(page.entries(tally.counts), lag_counts(tally.origins, self._clock.now_us()))
+        except BaseException:
+            exchange.drop()
+            raise
+        self._ledger.close(page)
+        return tally.rejected
 
-class _Batch:
-    """The newest bytes per full key, of instruments and of aliases, and what became of the rest."""
 
-    def __init__(self, contract: Contract) -> None:
+class _Tally:
+    """What a batch comes to besides what the store decides: {(slot, outcome): records}, rejects, origins."""
+
+    __slots__ = ("counts", "origins", "rejected")
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[int, str]] = Counter()
+        self.rejected: dict[int, str] = {}
+        self.origins: list[Origin] = []
+
+
+class _Part:
+    """Records that are offered together: the newest bytes per full key, of instruments and of aliases."""
+
+    __slots__ = ("_canaries", "_key_name", "_owners", "_prefix", "_slots", "_tally", "aliases", "expires_at_ms", "held")
+
+    def __init__(self, contract: Contract, slots: bytes, tally: _Tally) -> None:
         self._prefix = f"{contract.key_prefix}:"
+        self._canaries = contract.dataset
         self._key_name = contract.key.name.encode()
-        self.instruments: dict[str, bytes] = {}
+        self._slots = slots
+        self._tally = tally
+        self._owners = bytearray()
+        self.held: dict[str, bytes] = {}
         self.aliases: dict[str, bytes] = {}
         self.expires_at_ms: dict[str, int] = {}
-        self.counts: Counter[str] = Counter()
-        self.rejected: dict[int, str] = {}
 
-    def add(self, change: Change) -> None:
-        key = self._prefix + change.key
-        held = self.instruments.get(key)
-        if held is not None:
-            self.counts[Outcome.DUPLICATE if held == change.stored else Outcome.SUPERSEDED] += 1
-        if held is None or change.stored > held:
-            self.instruments[key] = change.stored
-            self._set_expiry(key, change.expires_at_ms)
-        if change.aliases:
-            self._add_aliases(change)
+    def add(
+        self,
+        decode: Callable[[bytes], Change],
+        values: Sequence[bytes | None],
+        partitions: Sequence[int],
+        start: int,
+        end: int,
+    ) -> None:
+        """Take values[start:end]. This loop is where the worker spends its time."""
+        held, owner, prefix, tally = self.held, self._owners.append, self._prefix, self._tally
+        origin = tally.origins.append
+        for at, (value, slot) in enumerate(zip(values[start:end], self._slots[start:end], strict=True), start):
+            if value is None:
+                tally.counts[slot, Outcome.DUPLICATE] += 1
+                continue
+            try:
+                change = decode(value)
+            except RejectedChange as error:
+                tally.counts[slot, Outcome.REJECTED] += 1
+                tally.rejected[at] = str(error)
+                continue
+            key, stored = change.key, change.stored
+            if key:
+                key = prefix + key
+                if slot:
+                    origin(change.origin)
+            else:
+                key, stored = stored_key(self._canaries, int(partitions[at])), b"%b%d}" % (stored, partitions[at])
+            before = held.get(key)
+            if before is None:
+                owner(slot)
+            else:
+                # Each record counts once in its own slot, whichever of the two is the newer.
+                tally.counts[slot, Outcome.DUPLICATE if before == stored else Outcome.SUPERSEDED] += 1
+            if before is None or stored > before:
+                held[key] = stored
+                if change.expires_at_ms or self.expires_at_ms:
+                    self._set_expiry(key, change.expires_at_ms)
+            if change.aliases:
+                self._add_aliases(change)
 
     def _add_aliases(self, change: Change) -> None:
         stored = stored_alias(change.stored, self._key_name, change.key)
@@ -110,13 +187,8 @@ class _Batch:
         elif self.expires_at_ms:
             self.expires_at_ms.pop(key, None)
 
-
-def _count(letters: str) -> Counter[str]:
-    return Counter(
-        {
-            Outcome.APPLIED: letters.count(APPLIED) + letters.count(TIE_APPLIED),
-            Outcome.DUPLICATE: letters.count(DUPLICATE),
-            Outcome.STALE: letters.count(STALE) + letters.count(TIE_STALE),
-            TIES: letters.count(TIE_APPLIED) + letters.count(TIE_STALE),
-        }
-    )
+    def finish(self) -> bytes:
+        """The slot of each of `held`; all of these count as applied until the store says otherwise."""
+        for slot, offered in Counter(self._owners).items():
+            self._tally.counts[slot, Outcome.APPLIED] += offered
+        return bytes(self._owners)

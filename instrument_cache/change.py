@@ -1,6 +1,9 @@
 """The change record: what travels through Kafka, and how it becomes the bytes that the store compares.
 
-    {"op":"put","version":1763674000123456,"source":{"name":…,"position":…,"timestamp":…,"received_at":…},"record":{"cusip":…,…}}
+    {"op":"put","version":1763674000123456,"source":{"name":…,"position":…,"timestamp":…,"received_at":…},"record":{…}}
+
+as JSON, or as Avro behind a zero byte (`instrument_cache.avro`). `op` is put, delete, or canary: a sign of life that
+the feed writes to each partition.
 
 The bytes of a stored value carry its whole rank. A value is `{"v":<16 digits>,"cusip":…}`, a tombstone
 `{"v":<16 digits>,"~deleted_at":…}`. Compared as bytes, the larger version wins because it has always 16 digits; at
@@ -12,15 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
+from instrument_cache.avro import MAGIC, AvroChangeDecoder
 from instrument_cache.clock import Clock, SystemClock
 from instrument_cache.contract import Contract
 from instrument_cache.errors import IdentifierError, RejectedChange
 from instrument_cache.identifiers import check_for
-from instrument_cache.projection import encode, record_type
+from instrument_cache.projection import encode, stored_type
 
 VERSION_MIN: Final = 10**15
 VERSION_MAX: Final = 10**16 - 1
@@ -39,21 +44,27 @@ class Outcome(StrEnum):
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """A valid change: the identifier, the bytes to store, its aliases as (prefix, id) and its expiry (0: never)."""
+    """A valid change: the identifier, the bytes to store, its aliases as (prefix, id) and its expiry (0: never).
+
+    `origin` is when the source says that it happened and when the feed had it. A canary has no identifier.
+    """
 
     key: str
     stored: bytes
     aliases: tuple[tuple[str, str], ...]
     expires_at_ms: int
+    origin: Origin
 
 
-class _Origin(msgspec.Struct, gc=False):
+class Origin(msgspec.Struct, gc=False):
+    """Microseconds since 1970; 0: not told."""
+
     timestamp: int = 0
     received_at: int = 0
 
 
 def stored_value(version: int, payload: bytes) -> bytes:
-    """`{"v":…` in front of a payload `{…}` that is not empty."""
+    """`{"v":…` in front of a payload `{…}` that is not empty: what the decoder makes of a put, made of its parts."""
     return b'{"v":%d,%b' % (version, payload[1:])
 
 
@@ -78,77 +89,118 @@ def is_tombstone(stored: bytes) -> bool:
 
 
 class ChangeDecoder:
-    """Decodes and validates change records of one contract."""
+    """Decodes and validates change records of one contract.
 
-    def __init__(self, contract: Contract, clock: Clock | None = None) -> None:
-        envelope = msgspec.defstruct(
+    `avro` reads the values that begin with a zero byte; without it they are rejected, as there is no schema registry.
+    """
+
+    def __init__(self, contract: Contract, clock: Clock | None = None, avro: AvroChangeDecoder | None = None) -> None:
+        self._envelope = msgspec.defstruct(
             "ChangeRecord",
             [
                 ("op", str),
                 ("version", int),
-                ("record", record_type(contract)),
-                ("source", _Origin, msgspec.field(default_factory=_Origin)),
+                ("record", stored_type(contract)),
+                ("source", Origin, msgspec.field(default_factory=Origin)),
             ],
             gc=False,
         )
-        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(envelope).decode
+        self._json: Callable[[bytes], Any] = msgspec.json.Decoder(self._envelope).decode
+        self._avro = (avro or AvroChangeDecoder(contract, None)).decode
         self._contract = contract
         self._clock = clock or SystemClock()
-        self._key = contract.key.name
-        self._version_field = contract.version_field.name
+        self._key = attrgetter(contract.key.name)
         self._check_key = check_for(contract.key) or (lambda value: value)
-        self._aliases = [(a.prefix, a.field.name, check_for(a.field) or (lambda v: v)) for a in contract.aliases]
+        self._version_field = contract.version_field.name
+        self._own_version = attrgetter(self._version_field)
+        self._aliases = [
+            (a.prefix, attrgetter(a.field.name), check_for(a.field) or (lambda v: v)) for a in contract.aliases
+        ]
+        self._required = contract.required
         self._bytes_max = contract.record_bytes_max
+        # A version that is a position says nothing about when.
+        self._ttl_ms = contract.ttl_s * 1000 if contract.ttl_s and contract.version_unit.is_time else 0
         self.version_max = VERSION_MAX
         self.start_batch()
 
     def start_batch(self) -> None:
         """Read the clock once for many records: versions beyond the contract's margin are rejected."""
-        self.version_max = min(VERSION_MAX, self._clock.now_us() + self._contract.version_ahead_s_max * 1_000_000)
+        if self._contract.version_unit.is_time:
+            self.version_max = min(VERSION_MAX, self._clock.now_us() + self._contract.version_ahead_s_max * 1_000_000)
 
     def decode(self, value: bytes) -> Change:
-        """One Kafka value → Change. Raises RejectedChange, whose code and text say why."""
+        """One Kafka value → Change. Raises RejectedChange, whose code and text say why.
+
+        Raises Unavailable, which is no reject, if the schema registry must be asked and does not answer.
+        """
         if len(value) > self._bytes_max:
             raise RejectedChange("too_large", f"{len(value)} bytes; the contract allows {self._bytes_max}")
         try:
-            envelope = self._decode(value)
+            envelope = self._json(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _undecodable(value, error) from None
+            envelope = self._not_json(value, error)
         version: int = envelope.version
         if not VERSION_MIN <= version <= self.version_max:
             raise self._bad_version(version)
         record = envelope.record
-        key = getattr(record, self._key)
-        if key is None:
-            raise RejectedChange("missing_key", f"the record has no {self._key!r}; every record needs one")
+        key: str | None = self._key(record)
+        if envelope.op != "put" or key is None:
+            return self._other(envelope, key)
         try:
             self._check_key(key)
-            if envelope.op == "put":
-                return self._put(key, version, record)
+            aliases: tuple[tuple[str, str], ...] = ()
+            for prefix, alias_of, check in self._aliases:
+                alias = alias_of(record)
+                if alias is not None:
+                    aliases += ((prefix, check(alias)),)
         except IdentifierError as error:
             raise RejectedChange(f"invalid_{error.kind.lower()}", str(error)) from None
-        if envelope.op == "delete":
-            return self._delete(key, version, envelope.source.timestamp or envelope.source.received_at)
-        raise RejectedChange("unknown_op", f"op is {envelope.op[:40]!r}; it must be 'put' or 'delete'")
+        record.v = version
+        if self._own_version(record) is None:
+            setattr(record, self._version_field, self._contract.version_unit.from_wire(version))
+        if self._required:
+            self._check_required(record)
+        ttl_ms = self._ttl_ms
+        return Change(key, encode(record), aliases, version // 1000 + ttl_ms if ttl_ms else 0, envelope.source)
 
-    def _put(self, key: str, version: int, record: msgspec.Struct) -> Change:
-        if getattr(record, self._version_field) is None:
-            setattr(record, self._version_field, version)
-        aliases: tuple[tuple[str, str], ...] = ()
-        for prefix, field, check in self._aliases:
-            alias = getattr(record, field)
-            if alias is not None:
-                aliases += ((prefix, check(alias)),)
-        ttl_s = self._contract.ttl_s
-        expires_at_ms = 0 if ttl_s is None else version // 1000 + ttl_s * 1000
-        return Change(key, stored_value(version, encode(record)), aliases, expires_at_ms)
+    def _check_required(self, record: Any) -> None:
+        for name in self._required:
+            if getattr(record, name) is None:
+                raise RejectedChange("missing_field", f"the record has no {name!r}, which the contract requires")
 
-    def _delete(self, key: str, version: int, happened_at_us: int) -> Change:
+    def _other(self, envelope: Any, key: str | None) -> Change:
+        """What is no put, or has no key."""
+        op, version = envelope.op, envelope.version
+        if op == "canary":
+            # Whoever knows the partition writes it behind.
+            return Change("", b'{"v":%d,"p":' % version, (), 0, envelope.source)
+        if key is None:
+            name = self._contract.key.name
+            raise RejectedChange("missing_key", f"the record has no {name!r}; every record needs one")
+        if op != "delete":
+            raise RejectedChange("unknown_op", f"op is {op[:40]!r}; it must be 'put', 'delete' or 'canary'")
+        try:
+            self._check_key(key)
+        except IdentifierError as error:
+            raise RejectedChange(f"invalid_{error.kind.lower()}", str(error)) from None
+        return self._delete(key, version, envelope.source)
+
+    def _delete(self, key: str, version: int, origin: Origin) -> Change:
         # The record itself says when the deletion happened, so that a replay cannot prolong the memory of it. A delete
         # carries the version of the state that it removes, which may be years old: its age must not count.
+        happened_at_us = origin.timestamp or origin.received_at
         deleted_at_us = happened_at_us if VERSION_MIN <= happened_at_us <= VERSION_MAX else version
         expires_at_ms = deleted_at_us // 1000 + self._contract.tombstone_ttl_s * 1000
-        return Change(key, stored_tombstone(version, deleted_at_us), (), expires_at_ms)
+        return Change(key, stored_tombstone(version, deleted_at_us), (), expires_at_ms, origin)
+
+    def _not_json(self, value: bytes, error: Exception) -> Any:
+        """The envelope of an Avro record."""
+        if not value.startswith(MAGIC):
+            raise _undecodable(value, error) from None
+        try:
+            return msgspec.convert(self._avro(value), self._envelope)
+        except msgspec.ValidationError as invalid:
+            raise RejectedChange("invalid_record", str(invalid)) from None
 
     def _bad_version(self, version: int) -> RejectedChange:
         if VERSION_MIN <= version <= VERSION_MAX:

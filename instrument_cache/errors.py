@@ -34,6 +34,14 @@ class RejectedChange(InstrumentCacheError):
         self.code, self.detail = code, detail
 
 
+class UnknownSchema(InstrumentCacheError):
+    """The schema registry knows no schema of that id."""
+
+
+class SchemaUnusable(InstrumentCacheError):
+    """A schema is registered, but changes cannot be read with it."""
+
+
 class Unavailable(InstrumentCacheError):
     """A part that should answer does not. Trying again later is the way out."""
 
@@ -48,3 +56,15 @@ class SourceUnavailable(Unavailable):
 
 class LogUnavailable(Unavailable):
     """Kafka does not answer."""
+
+
+class ObjectStoreUnavailable(Unavailable):
+    """S3 does not answer, or refuses to read or write."""
+
+
+class DeadLetterError(InstrumentCacheError):
+    """A dead letter, a patch or a replay that cannot be used as it is."""
+
+
+class RegistryUnavailable(Unavailable):
+    """The schema registry does not answer, or not as a registry does."""

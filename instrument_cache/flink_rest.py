@@ -19,6 +19,7 @@ from instrument_cache.settings import Environment, environment
 
 ENDED_STATES: Final = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
 _SOURCE_RECORDS: Final = re.compile(r"Source__.*\.numRecordsOut$")
+_PENDING_RECORDS: Final = re.compile(r"Source__.*\.pendingRecords$")
 _POLL_S: Final = 0.5
 
 
@@ -151,15 +152,22 @@ class FlinkRest:
 
     def source_records(self, job_id: str) -> int:
         """Records that the job's sources have emitted since its last (re)start, some 10 s ago."""
+        return sum(self._source_metrics(job_id, _SOURCE_RECORDS))
+
+    def pending_records(self, job_id: str) -> int | None:
+        """Records that wait in the log for the job's sources, some 10 s ago. None while Flink does not say."""
+        found = self._source_metrics(job_id, _PENDING_RECORDS)
+        return sum(found) if found else None
+
+    def _source_metrics(self, job_id: str, name: re.Pattern[str]) -> list[int]:
         vertices = self._ask("GET", f"/jobs/{job_id}")["vertices"]
         sources = [vertex["id"] for vertex in vertices if vertex["name"].startswith("Source")]
-        return sum(self._vertex_source_records(job_id, vertex_id) for vertex_id in sources)
+        return [value for vertex_id in sources for value in self._vertex_metrics(job_id, vertex_id, name)]
 
-    def _vertex_source_records(self, job_id: str, vertex_id: str) -> int:
+    def _vertex_metrics(self, job_id: str, vertex_id: str, name: re.Pattern[str]) -> list[int]:
         path = f"/jobs/{job_id}/vertices/{vertex_id}/subtasks/metrics"
         names = [metric["id"] for metric in self._ask("GET", path)]
-        found = self._metrics(path, *filter(_SOURCE_RECORDS.match, names))
-        return sum(int(value) for value in found.values())
+        return [int(value) for value in self._metrics(path, *filter(name.match, names)).values()]
 
     def failure(self, job_id: str) -> str | None:
         """The innermost cause of the job's latest failure, as one line, or None if it never failed."""
@@ -233,7 +241,13 @@ def _refusal(url: str, status: int, body: Any) -> InstrumentCacheError:
 
 
 def innermost_cause(stack_trace: str) -> str:
-    """The last `Caused by:` of a Java stack trace, or its first line, without the package of the exception."""
+    """The last `Caused by:` of a Java stack trace, or its first line, without the package of the exception.
+
+    Where a Python worker failed, the last line of its traceback.
+    """
+    _, traceback, python = stack_trace.rpartition("Traceback (most recent call last):\n")
+    if traceback and (said := re.split(r"\n\s*\n|\n\tat ", python)[0].strip()):
+        return said.splitlines()[-1]
     lines = stack_trace.strip().splitlines() or [""]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
     return re.sub(r"^(?:[a-z]\w*\.)+", "", causes[-1] if causes else lines[0])

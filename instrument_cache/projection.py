@@ -17,12 +17,17 @@ def record_type(contract: Contract) -> type[msgspec.Struct]:
 
     Decoding into it ignores other fields; encoding it writes every field in order, so that all answers have one shape.
     """
-    return msgspec.defstruct(
-        "Record",
-        [(field.name, cast(Any, field.type) | None, None) for field in contract.fields],
-        module=__name__,
-        gc=False,
-    )
+    return msgspec.defstruct("Record", _members(contract), module=__name__, gc=False)
+
+
+def stored_type(contract: Contract) -> type[msgspec.Struct]:
+    """The same with the version `v` in front, which the decoder sets: encoded, it is the value that the store keeps."""
+    # Whatever a source calls `v` must not make its record invalid.
+    return msgspec.defstruct("StoredRecord", [("v", Any, 0), *_members(contract)], module=__name__, gc=False)
+
+
+def _members(contract: Contract) -> list[tuple[str, Any, None]]:
+    return [(field.name, cast(Any, field.type) | None, None) for field in contract.fields]
 
 
 def projector(contract: Contract) -> Callable[[bytes, int], bytes]:
@@ -36,7 +41,7 @@ def projector(contract: Contract) -> Callable[[bytes, int], bytes]:
     def project(row: bytes, version: int) -> bytes:
         record = decode(row)
         if getattr(record, version_field) is None:
-            setattr(record, version_field, version)
+            setattr(record, version_field, contract.version_unit.from_wire(version))
         return encode(record)
 
     return project

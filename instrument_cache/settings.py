@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Final
 from instrument_cache.errors import SettingsError
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
+# Lies beside the packages of code that was shipped as a release.
+RELEASE_MARK: Final = "release.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,12 @@ class Environment:
             raise SettingsError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
         return int(value)
 
+    def boolean(self, name: str, default: bool) -> bool:
+        value = (self.variables.get(name) or str(default)).lower()
+        if value not in ("true", "false"):
+            raise SettingsError(f"{name} is {value!r}; it must be true or false")
+        return value == "true"
+
     def secret(self, name: str) -> str:
         """The variable itself, or the content of the file that NAME_FILE names."""
         path = self.variables.get(f"{name}_FILE")
@@ -59,9 +68,15 @@ def environment() -> Environment:
 
 
 def contract_path(env: Environment | None = None) -> Path:
-    """The contract of the dataset that this process serves (ICACHE_CONTRACTS, ICACHE_DATASET)."""
+    """The contract of the dataset that this process serves (ICACHE_CONTRACTS, ICACHE_DATASET).
+
+    Code that was shipped as a release uses the contract that came with it, of the dataset for which it was shipped.
+    """
     env = env or environment()
-    folder = Path(env.text("ICACHE_CONTRACTS", str(_PROJECT / "contracts")))
+    own, mark = _PROJECT / "contracts", _PROJECT / RELEASE_MARK
+    if mark.exists():
+        return own / f"{json.loads(mark.read_bytes())['dataset']}.yaml"
+    folder = Path(env.text("ICACHE_CONTRACTS", str(own)))
     return folder / f"{env.text('ICACHE_DATASET', 'instruments')}.yaml"
 
 

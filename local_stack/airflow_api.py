@@ -50,6 +50,12 @@ class AirflowApi:
         """Mark a run as "success" or "failed"; its tasks end."""
         self._call("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": state, "note": note})
 
+    def set_variable(self, name: str, value: str) -> None:
+        """Make or change an Airflow Variable."""
+        known = self._client.get(f"/api/v2/variables/{name}").is_success
+        method, path = ("PATCH", f"/api/v2/variables/{name}") if known else ("POST", "/api/v2/variables")
+        self._call(method, path, json={"key": name, "value": value})
+
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
         found: list[dict[str, Any]] = self._call("GET", path)["task_instances"]

@@ -22,8 +22,12 @@ from instrument_cache.identifiers import canonical_cusip
 from instrument_cache.settings import Environment, contract_path
 from instrument_cache.source.registry import open_source
 from local_stack import publish, up
-from local_stack.dead_letters import read_dead_letters
-from local_stack.instance import DATASET, Instance
+from local_stack.commands.account import account
+from local_stack.commands.contract import contract
+from local_stack.commands.dlq import dlq
+from local_stack.commands.freshness import freshness
+from local_stack.commands.stream import stream
+from local_stack.instance import OPTIONAL, Instance
 from local_stack.stack import component
 from local_stack.status import all_running, status
 from local_stack.supervisor import Supervisor, log_path
@@ -51,9 +55,11 @@ def main() -> None:
 
 @main.command("up")
 @click.option("--data", type=click.Path(path_type=Path), help="NDJSON or CSV file (.gz too) to publish first.")
-def up_command(data: Path | None) -> None:
+@click.option("--with", "options", multiple=True, type=click.Choice(OPTIONAL), help="An optional part to run too.")
+def up_command(data: Path | None, options: tuple[str, ...]) -> None:
     """Start everything, launch the stream through Airflow, and wait until the data is readable."""
     instance = Instance.from_environment()
+    instance.choose(options)
     up.check_machine(instance)
     if data is not None and not data.exists():
         raise InstrumentCacheError(f"{data} does not exist; name a file of rows with DATA=…")
@@ -251,16 +257,6 @@ def get(identifier: str) -> None:
     sys.exit(0 if answer.is_success else 1)
 
 
-@main.command("dead-letters")
-@click.option("--limit", default=20, show_default=True)
-def dead_letters(limit: int) -> None:
-    """Print rejected messages: position, reason, the beginning of the original bytes."""
-    for number, letter in enumerate(read_dead_letters(Instance.from_environment().kafka, DATASET)):
-        if number == limit:
-            break
-        print(f"{letter.position}  {letter.reason}\n    {letter.value[:160]!r}")
-
-
 def _source(instance: Instance) -> Any:
     if not (instance.home / "secrets" / "source_token").exists():
         raise InstrumentCacheError(f"there is no stack in {instance.home}; `make up` starts one")
@@ -271,6 +267,12 @@ def _source(instance: Instance) -> Any:
 def _contract(instance: Instance) -> Any:
     return load_contract(contract_path(Environment(instance.settings())))
 
+
+main.add_command(account)
+main.add_command(contract)
+main.add_command(dlq)
+main.add_command(freshness)
+main.add_command(stream)
 
 if __name__ == "__main__":
     main()

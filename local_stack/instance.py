@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,10 @@ from typing import Final
 from instrument_cache.settings import Environment, environment
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
-DATASET: Final = "instruments"
+DATASET: Final = environment().text("ICACHE_DATASET", "instruments")
+# Parts that run only if `icache up --with NAME` asked for them; it remembers them for the other commands.
+OPTIONAL: Final = ("schema-registry",)
+SCHEMA_REGISTRY_API: Final = "/apis/ccompat/v7"
 
 # Every port of the stack, before the offset. docs/local-stack.md lists them too.
 PORTS: Final = {
@@ -24,6 +28,9 @@ PORTS: Final = {
     "simulator": 8082,
     "pod-runner": 8083,
     "s3": 8084,
+    "exporter": 8085,
+    "schema-registry": 8086,
+    "schema-registry-management": 8087,
     "redis": 16379,
     "kafka": 19092,
     "kafka-controller": 19093,
@@ -102,9 +109,25 @@ class Instance:
     def redis_url(self) -> str:
         return f"redis://:{self.secret('redis_password')}@127.0.0.1:{self.port('redis')}/0"
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The optional parts that this instance runs."""
+        path = self.home / "conf" / "options"
+        return tuple(path.read_text(encoding="utf-8").split()) if path.exists() else ()
+
+    def choose(self, options: Iterable[str]) -> None:
+        """Run these optional parts, and no others."""
+        write_private(self.folder("conf") / "options", " ".join(sorted(set(options))))
+
+    def registry_setting(self) -> dict[str, str]:
+        """Where the instance's schema registry is, if it runs one."""
+        url = self.url("schema-registry") + SCHEMA_REGISTRY_API
+        return {"ICACHE_SCHEMA_REGISTRY_URL": url} if "schema-registry" in self.options else {}
+
     def settings(self) -> dict[str, str]:
         """Every ICACHE_ setting that the product's processes read; on a cluster a Secret holds the same."""
         return {
+            **self.registry_setting(),
             "ICACHE_DATASET": DATASET,
             "ICACHE_CONTRACTS": str(PROJECT / "contracts"),
             "ICACHE_REDIS_URL": self.redis_url,

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import time
 from pathlib import Path
+from typing import Final
 
 from local_stack.instance import Instance, write_private
 from local_stack.processes import end, marked
+
+# A broker that starts on a full disk cannot rebuild the index of its metadata log, takes the log for corrupt and
+# deletes it, and with it every topic. It must not start before there is room.
+_WAITS_FOR_DISK: Final = ("kafka",)
+_DISK_FREE_BYTES_MIN: Final = 100_000_000
 
 
 def main() -> None:
@@ -20,8 +28,20 @@ def main() -> None:
     left = end(marked(os.environ["ICACHE_INSTANCE"], name), grace_s=2.0)
     if left:
         print(f"launch: ended {left} processes that an earlier {name} left behind", flush=True)
+    if name in _WAITS_FOR_DISK:
+        await_disk(Instance.from_environment().folder("data"))
     environment = {**os.environ, **read_environment(Instance.from_environment(), name), "ICACHE_COMPONENT": name}
     os.execvpe(command[0], command, environment)
+
+
+def await_disk(folder: Path, pause_s: float = 1.0) -> None:
+    """Wait until the disk of `folder` has room."""
+    if shutil.disk_usage(folder).free < _DISK_FREE_BYTES_MIN:
+        print(
+            f"launch: the disk of {folder} has less than {_DISK_FREE_BYTES_MIN // 10**6} MB free; waiting", flush=True
+        )
+    while shutil.disk_usage(folder).free < _DISK_FREE_BYTES_MIN:
+        time.sleep(pause_s)
 
 
 def write_environment(instance: Instance, name: str, environment: dict[str, str]) -> None:

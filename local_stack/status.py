@@ -9,14 +9,15 @@ from typing import Any
 from instrument_cache.change import is_tombstone
 from instrument_cache.connections import redis_client
 from instrument_cache.contract import load_contract
+from instrument_cache.dead_letters.reader import read_letters
+from instrument_cache.freshness import Freshness
 from instrument_cache.settings import Environment, contract_path
 from instrument_cache.source.registry import open_source
 from instrument_cache.store.redis import RedisStore
+from local_stack.commands.freshness import make_probe
 from local_stack.components.product import feed_state
-from local_stack.dead_letters import read_dead_letters
 from local_stack.instance import DATASET, Instance
-from local_stack.lag import stream_lag
-from local_stack.stack import COMPONENTS
+from local_stack.stack import parts
 from local_stack.supervisor import Supervisor, SupervisorUnavailable
 
 
@@ -43,23 +44,30 @@ def _parts(instance: Instance) -> dict[str, dict[str, Any]]:
             "port": instance.port(component.ports[0]) if component.ports else None,
             "restarts": restarts.get(component.name, 0),
         }
-        for component in COMPONENTS
+        for component in parts(instance)
     }
 
 
 def _counts(instance: Instance) -> dict[str, Any]:
-    lag = _ask(lambda: stream_lag(instance.kafka, DATASET))
+    freshness = _ask(lambda: make_probe(instance).look())
     feed: dict[str, Any] = feed_state(instance)
     return {
         "source_rows": _ask(lambda: _source(instance).count()),
         "feed_phase": feed.get("phase"),
-        "kafka_lag": lag and lag.messages,
+        "kafka_lag": freshness and _waiting(freshness),
         "keys": _ask(lambda: _keys(instance)),
-        "dead_letters": _ask(lambda: len({letter.position for letter in read_dead_letters(instance.kafka, DATASET)})),
-        # The age of the oldest change that no checkpoint covers yet: the cache is at most this far behind its source.
-        "freshness_s": lag and round(lag.oldest_s, 3),
+        "dead_letters": _ask(lambda: len({letter.position for letter in read_letters(instance.kafka, DATASET)})),
+        # The cache is at most this far behind the feed.
+        "freshness_s": freshness and freshness.canary_age_s_max,
+        "freshness": freshness and freshness.verdict,
         "outcomes": _ask(lambda: _store(instance).counters()),
     }
+
+
+def _waiting(freshness: Freshness) -> int | None:
+    """Records in Kafka that are not applied; None if Kafka does not say."""
+    behind = [partition.behind for partition in freshness.partitions]
+    return None if None in behind else sum(filter(None, behind))
 
 
 def _ask(question: Callable[[], Any]) -> Any:

@@ -68,7 +68,7 @@ class Supervisor:
         """Wait for a supervisord that was told to end: its pid file goes last."""
         pid_file = self._instance.home / "run" / "supervisord.pid"
         deadline = time.monotonic() + timeout_s
-        while pid_file.exists() and is_running(int(pid_file.read_text() or "0")) and time.monotonic() < deadline:
+        while is_running(_pid_in(pid_file)) and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def _wait_up(self, done: subprocess.CompletedProcess[str]) -> None:
@@ -177,6 +177,14 @@ stdout_logfile={log_path(instance, component.name)}
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=2
 """
+
+
+def _pid_in(path: Path) -> int:
+    """0, which no process has, once supervisord has removed its file: that may be between two looks at it."""
+    try:
+        return int(path.read_text() or "0")
+    except FileNotFoundError:
+        return 0
 
 
 def log_path(instance: Instance, name: str) -> Path:

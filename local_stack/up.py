@@ -21,13 +21,13 @@ from local_stack.components.product import feed_state
 from local_stack.instance import DATASET, Instance
 from local_stack.lag import has_applied, log_end
 from local_stack.processes import end, marked
-from local_stack.stack import COMPONENTS
+from local_stack.stack import parts
 from local_stack.supervisor import Supervisor, log_path
 
 Report = Callable[[str, float], None]
 STREAM_DAG: Final = "stream_instruments"
 WATCHDOG_DAG: Final = "stream_watchdog"
-OPERATION_DAGS: Final = (STREAM_DAG, WATCHDOG_DAG, "stream_stop")
+OPERATION_DAGS: Final = (STREAM_DAG, WATCHDOG_DAG, "stream_stop", "dead_letter_archive")
 _DISK_FREE_BYTES_MIN: Final = 2_000_000_000
 _POLL_S: Final = 0.2
 
@@ -57,8 +57,9 @@ def start_all(instance: Instance, report: Report) -> None:
     """Start what does not run. Safe to call again after an interruption at any point."""
     instance.make_secrets()
     supervisor = Supervisor(instance)
-    supervisor.ensure(COMPONENTS)
-    ready = {component.name: threading.Event() for component in COMPONENTS}
+    components = parts(instance)
+    supervisor.ensure(components)
+    ready = {component.name: threading.Event() for component in components}
     failed = threading.Event()
 
     def bring_up(component: Component) -> None:
@@ -75,8 +76,8 @@ def start_all(instance: Instance, report: Report) -> None:
             failed.set()
             raise
 
-    with ThreadPoolExecutor(len(COMPONENTS)) as pool:
-        for future in [pool.submit(bring_up, component) for component in COMPONENTS]:
+    with ThreadPoolExecutor(len(components)) as pool:
+        for future in [pool.submit(bring_up, component) for component in components]:
             future.result()
 
 
@@ -199,6 +200,8 @@ def stop_all(instance: Instance) -> int:
 
 def _end_watch(instance: Instance) -> None:
     """A stream that is stopped with its stack was not lost: its run must not turn red."""
+    if Supervisor(instance).states().get("airflow-api-server", {}).get("statename") != "RUNNING":
+        return  # to ask it all the same would take a minute of retries
     with suppress(Unavailable):
         airflow = AirflowApi(instance)
         for run in airflow.runs(STREAM_DAG, "running", "queued"):

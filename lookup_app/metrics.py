@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from instrument_cache.batch import TIES
 from instrument_cache.change import Outcome
 from instrument_cache.errors import StoreUnavailable
 
@@ -74,4 +73,4 @@ def _accounting(counters: dict[str, int]) -> Iterator[Metric]:
         changes.add_metric([outcome.value], counters.get(outcome, 0))
     yield changes
     help_text = "Changes decided between equal versions; each is also counted as applied or stale."
-    yield CounterMetricFamily("instrument_cache_ties", help_text, value=counters.get(TIES, 0))
+    yield CounterMetricFamily("instrument_cache_ties", help_text, value=counters.get("ties", 0))

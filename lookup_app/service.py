@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from instrument_cache.change import is_tombstone
-from instrument_cache.contract import Alias, Contract, Field
+from instrument_cache.contract import Alias, Contract
 from instrument_cache.errors import IdentifierError
-from instrument_cache.identifiers import canonical_cusip, check_for
+from instrument_cache.identifiers import canonical_for
 from lookup_app.entries import Instrument, instrument_of, member_reader, unknown
 from lookup_app.problems import Problem, problem_of
 
@@ -33,7 +33,7 @@ class LookupService:
     def __init__(self, reader: Reader, contract: Contract) -> None:
         self._reader = reader
         self._redis_key = contract.redis_key
-        self._canonical = _canonical_for(contract.key)
+        self._canonical = canonical_for(contract.key)
         self._key_of = member_reader(contract.key)
         self._aliases = {alias.field.name: _rules_of(alias) for alias in contract.aliases}
 
@@ -96,11 +96,4 @@ def _result(key: str, stored: bytes | None) -> Instrument | Problem:
 
 
 def _rules_of(alias: Alias) -> _AliasRules:
-    return _AliasRules(alias.prefix, _canonical_for(alias.field), member_reader(alias.field))
-
-
-def _canonical_for(field: Field) -> Callable[[str], str]:
-    """What a caller may write → the one spelling that is stored. Only a CUSIP has more than one."""
-    if field.identifier == "cusip":
-        return canonical_cusip
-    return check_for(field) or (lambda text: text)
+    return _AliasRules(alias.prefix, canonical_for(alias.field), member_reader(alias.field))

@@ -44,7 +44,7 @@ def main() -> None:
         shoot(page, f"{airflow}/dags", "stream_watchdog", "airflow-dags")
         shoot(page, f"{airflow}/dags/{DAG}/runs/{run}", "watch_job", "airflow-stream-run")
         shoot(page, f"{airflow}/dags/{DAG}/runs/{run}/tasks/ensure_job", "job_started", "airflow-pod-log")
-        shoot(page, f"{instance.url('flink')}/#/job/running", "instrument-cache.instruments.v1", "flink-job")
+        shoot(page, f"{instance.url('flink')}/#/job/running", "instrument-cache.instruments.v", "flink-job")
         browser.close()
 
 

@@ -9,8 +9,15 @@ from typing import Protocol
 class ChangeLog(Protocol):
     """An ordered log per key. Every method may raise LogUnavailable."""
 
-    def write(self, key: bytes, value: bytes) -> None:
-        """Queue a record. Blocks while the queue is full; an error of an earlier record is raised here or later."""
+    def write(self, key: bytes, value: bytes, partition: int | None = None) -> None:
+        """Queue a record for the partition that its key chooses, or for a given one.
+
+        Blocks while the queue is full; an error of an earlier record is raised here or later.
+        """
+        ...
+
+    def partitions(self) -> list[int]:
+        """The partitions that there are now, in order. Raises LogUnavailable."""
         ...
 
     def poll(self) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException
 
-from feed.topics import MESSAGE_BYTES_MAX
 from instrument_cache.errors import LogUnavailable
+from instrument_cache.kafka import make_producer, read_to_end
 
 _TIMEOUT_S: Final = 20.0
-_READ_BATCH: Final = 5000
+_UNKNOWN_S_MAX: Final = 5.0
+_BY_KEY: Final = -1
 
 
 class KafkaChangeLog:
@@ -20,32 +22,38 @@ class KafkaChangeLog:
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._bootstrap, self._topic = bootstrap, topic
         self._error: Any = None
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "enable.idempotence": True,
-                "acks": "all",
-                # A record is never given up: a feed that cannot write must wait, not lose.
-                "message.timeout.ms": 0,
-                "message.max.bytes": MESSAGE_BYTES_MAX,
-                "linger.ms": 5,
-                "compression.type": "lz4",
-                # The Java client's choice of partition, so that other producers agree with this one.
-                "partitioner": "murmur2_random",
-            }
-        )
+        # A record is never given up: a feed that cannot write must wait, not lose.
+        self._producer = make_producer(bootstrap)
 
-    def write(self, key: bytes, value: bytes) -> None:
+    def write(self, key: bytes, value: bytes, partition: int | None = None) -> None:
+        place = _BY_KEY if partition is None else partition
         while True:
             self._raise_error()
             try:
-                self._producer.produce(self._topic, key=key, value=value, on_delivery=self._delivered)
+                self._producer.produce(self._topic, key=key, value=value, partition=place, on_delivery=self._delivered)
                 self._producer.poll(0)
                 return
             except BufferError:
                 self._producer.poll(0.2)
             except KafkaException as error:
                 raise LogUnavailable(f"Kafka refused a record of {len(value)} bytes: {error}") from error
+
+    def partitions(self) -> list[int]:
+        """A topic that was made a moment ago is not known at once, so an unknown one is asked for again."""
+        deadline = time.monotonic() + _UNKNOWN_S_MAX
+        while True:
+            topic = self._describe()
+            if topic.error is None and topic.partitions:
+                return sorted(topic.partitions)
+            if time.monotonic() > deadline:
+                raise LogUnavailable(f"Kafka at {self._bootstrap} has no topic {self._topic!r}: {topic.error}")
+            time.sleep(0.1)
+
+    def _describe(self) -> Any:
+        try:
+            return self._producer.list_topics(self._topic, timeout=_TIMEOUT_S).topics[self._topic]
+        except KafkaException as error:
+            raise LogUnavailable(f"Kafka at {self._bootstrap} does not describe {self._topic!r}: {error}") from error
 
     def flush(self, timeout_s: float = 30.0) -> None:
         left = self._producer.flush(timeout_s)
@@ -58,36 +66,8 @@ class KafkaChangeLog:
         self._raise_error()
 
     def read(self) -> Iterator[tuple[bytes, bytes]]:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._bootstrap,
-                "group.id": "instrument-cache.feed",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "fetch.message.max.bytes": MESSAGE_BYTES_MAX,
-            }
-        )
-        try:
-            yield from self._read_all(consumer)
-        except KafkaException as error:
-            raise LogUnavailable(f"Kafka at {self._bootstrap} did not read {self._topic!r}: {error}") from error
-        finally:
-            consumer.close()
-
-    def _read_all(self, consumer: Consumer) -> Iterator[tuple[bytes, bytes]]:
-        topic = consumer.list_topics(self._topic, timeout=_TIMEOUT_S).topics[self._topic]
-        unread = set(topic.partitions)
-        consumer.assign([TopicPartition(self._topic, partition, 0) for partition in unread])
-        while unread:
-            for message in consumer.consume(_READ_BATCH, timeout=1.0):
-                error: Any = message.error()
-                if error is None:
-                    yield message.key() or b"", message.value() or b""
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    unread.discard(message.partition())
-                else:
-                    raise KafkaException(error)
+        for message in read_to_end(self._bootstrap, self._topic, group="instrument-cache.feed"):
+            yield message.key() or b"", message.value() or b""
 
     def close(self) -> None:
         self.flush()

@@ -1,12 +1,17 @@
--- The only writer of instruments. KEYS[i], all different, is offered the bytes ARGV[i]; the larger bytes stay
--- (instrument_cache/change.py says why bytes are the order). ARGV[#KEYS + i], if given, is the expiry in milliseconds
+-- The only writer of instruments. KEYS[i], all different, is offered the bytes ARGV[i + 2]; the larger bytes stay
+-- (instrument_cache/change.py says why bytes are the order). ARGV[#KEYS + i + 2], if given, is the expiry in milliseconds
 -- since 1970, or '0'.
 -- Returns one letter per key: a applied · d duplicate · s stale · A and S: between values of equal version (a tie).
+-- ARGV[1] is the key of a tally and ARGV[2] has one byte for each of the first keys, its slot, or nothing. Outcomes other
+-- than a in a slot above 0 are counted there, for settle.lua: the caller knows how many keys it offered in each slot.
 -- All keys are read by one command and nearly all written by one: a command for each key costs half as much again.
+local tally, slots = ARGV[1], ARGV[2]
 local count = #KEYS
-local expires = #ARGV > count
+local first = 2
+local expires = #ARGV > count + first
 local outcome = {}
 local winners = {}
+local others = {}
 
 -- Lua's < on strings follows the locale; the order of the store must not.
 local function larger(a, b)
@@ -24,12 +29,12 @@ local function is_tombstone(bytes)
 end
 
 local function put(at)
-  local expiry = expires and ARGV[count + at] or '0'
+  local expiry = expires and ARGV[count + at + first] or '0'
   if expiry == '0' then
     winners[#winners + 1] = KEYS[at]
-    winners[#winners + 1] = ARGV[at]
+    winners[#winners + 1] = ARGV[at + first]
   else
-    redis.call('SET', KEYS[at], ARGV[at], 'PXAT', expiry)
+    redis.call('SET', KEYS[at], ARGV[at + first], 'PXAT', expiry)
   end
 end
 
@@ -40,24 +45,39 @@ local function settle(at, stored, held, version)
     return 'a'
   end
   if held ~= version then return 's' end
-  if stored == ARGV[at] then return 'd' end
-  local wins = larger(ARGV[at], stored)
+  local offer = ARGV[at + first]
+  if stored == offer then return 'd' end
+  local wins = larger(offer, stored)
   if wins then put(at) end
   -- A deletion of exactly the state that is held is no tie.
-  if is_tombstone(ARGV[at]) ~= is_tombstone(stored) then return wins and 'a' or 's' end
+  if is_tombstone(offer) ~= is_tombstone(stored) then return wins and 'a' or 's' end
   return wins and 'A' or 'S'
 end
 
 -- MGET answers false for a key that is not there, or is of another type and so holds nothing of the store.
 for at, stored in ipairs(redis.call('MGET', unpack(KEYS))) do
   local held = stored and string.sub(stored, 6, 21) or ''
-  local version = string.sub(ARGV[at], 6, 21)
+  local version = string.sub(ARGV[at + first], 6, 21)
   if held == '' or version > held then
     put(at)
     outcome[at] = 'a'
   else
-    outcome[at] = settle(at, stored, held, version)
+    local letter = settle(at, stored, held, version)
+    local slot = string.byte(slots, at) or 0
+    if slot > 0 and letter ~= 'a' then
+      local name = slot .. letter
+      others[name] = (others[name] or 0) + 1
+    end
+    outcome[at] = letter
   end
 end
 if #winners > 0 then redis.call('MSET', unpack(winners)) end
+
+if next(others) then
+  for name, amount in pairs(others) do
+    redis.call('HINCRBY', tally, name, amount)
+  end
+  -- Of a worker that dies before it settles.
+  redis.call('EXPIRE', tally, '600')
+end
 return table.concat(outcome)

@@ -5,12 +5,74 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
+from instrument_cache.account import PartitionAccount
+from instrument_cache.errors import InstrumentCacheError
+from instrument_cache.lag import LagHistogram
+
 # One letter per key, as the guard answers. The capitals were decided between equal versions: a tie.
 APPLIED: Final = "a"
 DUPLICATE: Final = "d"
 STALE: Final = "s"
 TIE_APPLIED: Final = "A"
 TIE_STALE: Final = "S"
+# The slot of a key whose outcome goes into no account.
+NO_SLOT: Final = 0
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far a partition is accounted: all that decides which offsets are new."""
+
+    start: int = -1
+    next: int = -1
+    holes: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def is_new(self) -> bool:
+        """True if nothing of the partition was accounted yet."""
+        return self.next < 0
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What one batch adds to the account of one partition.
+
+    It is added only where the account still stands at `before`; the outcomes of the keys that were offered in the slot
+    are added to `counts`, which has those that the store did not decide.
+    """
+
+    partition: int
+    slot: int
+    before: Position
+    after: Position
+    counts: Mapping[str, int]
+
+
+class NotSettled(InstrumentCacheError):
+    """The batch is to be applied again, with the positions as they are now; nothing of it was accounted.
+
+    Another worker settled one of the partitions meanwhile, or the store went back, or it had forgotten its scripts.
+    """
+
+
+class Exchange(Protocol):
+    """One batch on its way into the store. What is offered is on its way at once; `finish` awaits all of it."""
+
+    def offer(self, values: Mapping[str, bytes], expires_at_ms: Mapping[str, int], slots: bytes) -> None:
+        """Offer bytes under full keys, as `VersionedStore.offer` does. `slots` has one byte for each key."""
+        ...
+
+    def drop(self) -> None:
+        """Give up: what was offered may have happened."""
+        ...
+
+    def finish(self, entries: Sequence[Entry], lags: Mapping[str, int]) -> None:
+        """Settle the account and add to the lag histograms, behind the offers and before this returns.
+
+        Raises NotSettled if an entry does not fit: then no entry was added. Raises StoreUnavailable: then any part
+        may have happened, and the same batch applied again ends in the same state and the same account.
+        """
+        ...
 
 
 class VersionedStore(Protocol):
@@ -24,6 +86,10 @@ class VersionedStore(Protocol):
         """
         ...
 
+    def exchange(self) -> Exchange:
+        """Begin a batch whose outcomes are accounted. To be finished, or dropped, before the next one is begun."""
+        ...
+
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """The stored bytes, tombstones included, or None per key. Raises StoreUnavailable."""
         ...
@@ -32,10 +98,18 @@ class VersionedStore(Protocol):
         """Every (key, bytes) whose key begins with `prefix:`; keys that change meanwhile may be old or new."""
         ...
 
-    def count(self, counters: Mapping[str, int]) -> None:
-        """Add to the store's running counters of outcomes. Raises StoreUnavailable."""
+    def positions(self, partitions: Sequence[int]) -> dict[int, Position]:
+        """How far each of these partitions is accounted. Raises StoreUnavailable."""
+        ...
+
+    def accounts(self) -> dict[int, PartitionAccount]:
+        """The account of every partition. Raises StoreUnavailable."""
         ...
 
     def counters(self) -> dict[str, int]:
-        """The running counters."""
+        """The accounts' sums over all partitions (`instrument_cache.account.totals`). Raises StoreUnavailable."""
+        ...
+
+    def lags(self) -> dict[str, LagHistogram]:
+        """{stage: histogram} of every change that was applied. Raises StoreUnavailable."""
         ...

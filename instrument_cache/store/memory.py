@@ -4,10 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
+from instrument_cache.account import PartitionAccount, totals
 from instrument_cache.change import VERSION_AT, is_tombstone
 from instrument_cache.clock import Clock, SystemClock
-from instrument_cache.store.interface import APPLIED, DUPLICATE, STALE, TIE_APPLIED, TIE_STALE
+from instrument_cache.lag import LagHistogram, histograms
+from instrument_cache.store.interface import (
+    APPLIED,
+    DUPLICATE,
+    NO_SLOT,
+    STALE,
+    TIE_APPLIED,
+    TIE_STALE,
+    Entry,
+    NotSettled,
+    Position,
+)
+
+# What a letter other than APPLIED adds to the counters of its slot, where every offer was counted as applied.
+_CORRECTIONS: Final = {
+    DUPLICATE: {"applied": -1, "duplicate": 1},
+    STALE: {"applied": -1, "stale": 1},
+    TIE_APPLIED: {"ties": 1},
+    TIE_STALE: {"applied": -1, "stale": 1, "ties": 1},
+}
 
 
 class MemoryStore:
@@ -16,7 +37,9 @@ class MemoryStore:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._held: dict[str, tuple[bytes, int]] = {}
-        self._counters: Counter[str] = Counter()
+        self._positions: dict[int, Position] = {}
+        self._counts: dict[int, Counter[str]] = {}
+        self._lags: Counter[str] = Counter()
 
     def offer(self, values: Mapping[str, bytes], expires_at_ms: Mapping[str, int] | None = None) -> str:
         expiry = expires_at_ms or {}
@@ -39,6 +62,24 @@ class MemoryStore:
             return None
         return value
 
+    def exchange(self) -> MemoryExchange:
+        return MemoryExchange(self)
+
+    def settle(
+        self, entries: Sequence[Entry], corrections: Mapping[int, Counter[str]], lags: Mapping[str, int]
+    ) -> None:
+        """What the Redis store's script does. Raises NotSettled."""
+        for entry in entries:
+            held = self._positions.get(entry.partition, Position())
+            if (held.next, held.holes) != (entry.before.next, entry.before.holes):
+                raise NotSettled(f"partition {entry.partition} was settled by another worker")
+        for entry in entries:
+            self._positions[entry.partition] = entry.after
+            counts = self._counts.setdefault(entry.partition, Counter())
+            counts.update(entry.counts)
+            counts.update(corrections.get(entry.slot, {}))
+        self._lags.update(lags)
+
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         return [self._get(key) for key in keys]
 
@@ -48,11 +89,41 @@ class MemoryStore:
             if value is not None:
                 yield key, value
 
-    def count(self, counters: Mapping[str, int]) -> None:
-        self._counters.update(counters)
+    def positions(self, partitions: Sequence[int]) -> dict[int, Position]:
+        return {partition: self._positions.get(partition, Position()) for partition in partitions}
+
+    def accounts(self) -> dict[int, PartitionAccount]:
+        return {
+            partition: PartitionAccount(
+                partition, position.start, position.next, holes=position.holes, **self._counts[partition]
+            )
+            for partition, position in sorted(self._positions.items())
+        }
 
     def counters(self) -> dict[str, int]:
-        return dict(self._counters)
+        return totals(self.accounts())
+
+    def lags(self) -> dict[str, LagHistogram]:
+        return histograms(self._lags)
+
+
+class MemoryExchange:
+    """Implements `Exchange`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._corrections: dict[int, Counter[str]] = {}
+
+    def offer(self, values: Mapping[str, bytes], expires_at_ms: Mapping[str, int], slots: bytes) -> None:
+        for slot, letter in zip(slots, self._store.offer(values, expires_at_ms), strict=False):
+            if slot != NO_SLOT and letter != APPLIED:
+                self._corrections.setdefault(slot, Counter()).update(_CORRECTIONS[letter])
+
+    def finish(self, entries: Sequence[Entry], lags: Mapping[str, int]) -> None:
+        self._store.settle(entries, self._corrections, lags)
+
+    def drop(self) -> None:
+        """Nothing is held."""
 
 
 def _rank(stored: bytes) -> tuple[bytes, bool]:

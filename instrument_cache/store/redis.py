@@ -1,4 +1,4 @@
-"""The versioned store on Redis: `guard.lua` is its only writer of instruments.
+"""The versioned store on Redis: `guard.lua` is its only writer of instruments, `settle.lua` that of the account.
 
 The one hot command is written as protocol bytes by hand: packing 1000 keys through the client's general path costs more
 than the rest of the batch.
@@ -7,21 +7,31 @@ than the rest of the batch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
-from itertools import islice
+from itertools import count, islice
 from typing import Any, Final
+from uuid import uuid4
 
+import msgspec
 import redis
 from redis.exceptions import NoScriptError, RedisError
 
+from instrument_cache.account import PartitionAccount, totals
 from instrument_cache.errors import StoreUnavailable
+from instrument_cache.lag import LagHistogram, histograms
+from instrument_cache.store.interface import Entry, NotSettled, Position
 
-GUARD: Final = resources.files("instrument_cache.store").joinpath("guard.lua").read_bytes()
+_SCRIPTS: Final = resources.files("instrument_cache.store")
+GUARD: Final = _SCRIPTS.joinpath("guard.lua").read_bytes()
+SETTLE: Final = _SCRIPTS.joinpath("settle.lua").read_bytes()
 _GUARD_SHA: Final = hashlib.sha1(GUARD).hexdigest().encode()
+_SETTLE_SHA: Final = hashlib.sha1(SETTLE).hexdigest().encode()
 # One script call blocks Redis for about 3 µs per key, and readers wait for it.
 KEYS_PER_CALL: Final = 1000
 _SCAN_PAGE: Final = 1000
+_COUNTERS: Final = tuple(name for name in PartitionAccount.__struct_fields__ if name not in ("partition", "holes"))
 
 
 class RedisStore:
@@ -30,83 +40,207 @@ class RedisStore:
     def __init__(self, client: redis.Redis, dataset: str) -> None:
         self._client: Any = client
         self._pool: Any = client.connection_pool
-        self._counters_key = f"count:{dataset}"
+        self._account_key = f"account:{dataset}:"
+        self._lag_key = f"lag:{dataset}"
+        self._tally_key = f"tally:{dataset}:{uuid4().hex}"
+        self._exchanges = count()
 
     def offer(self, values: Mapping[str, bytes], expires_at_ms: Mapping[str, int] | None = None) -> str:
-        calls = list(_calls(values, expires_at_ms or {}))
+        calls = list(_guard_calls(values, expires_at_ms or {}))
         if not calls:
             return ""
-        try:
-            return self._offer_calls(calls)
-        except RedisError as error:
-            raise StoreUnavailable(f"Redis did not take {len(values)} changes: {error}") from error
+        with _unavailable(f"Redis did not take {len(values)} changes"):
+            try:
+                return b"".join(self._ask(calls)).decode()
+            except NoScriptError:
+                self.load_scripts()
+                # Calls before the failed one may have happened; offered again they are duplicates of themselves.
+                return b"".join(self._ask(calls)).decode()
 
-    def _offer_calls(self, calls: list[bytes]) -> str:
-        try:
-            return self._exchange(calls)
-        except NoScriptError:
-            self._client.script_load(GUARD)
-            # Calls before the failed one may have happened; offered again they are duplicates of themselves.
-            return self._exchange(calls)
+    def _ask(self, calls: list[bytes]) -> list[bytes]:
+        exchange = RedisExchange(self._pool, "", "", "")
+        exchange.send(calls)
+        return exchange.answers()
 
-    def _exchange(self, calls: list[bytes]) -> str:
-        """Send every call, then await every answer. A connection that saw an error is not used again."""
-        connection = self._pool.get_connection()
-        try:
-            connection.send_packed_command(calls)
-            return b"".join([connection.read_response() for _ in calls]).decode()
-        except BaseException:
-            connection.disconnect()
-            raise
-        finally:
-            self._pool.release(connection)
+    def load_scripts(self) -> None:
+        """Make both scripts known to Redis, which forgets them in a restart."""
+        self._client.script_load(GUARD)
+        self._client.script_load(SETTLE)
+
+    def exchange(self) -> RedisExchange:
+        # Never the same tally again: calls of an exchange that broke off may still be on their way.
+        tally_key = f"{self._tally_key}:{next(self._exchanges)}"
+        return RedisExchange(self._pool, tally_key, self._account_key, self._lag_key, self.load_scripts)
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        try:
+        with _unavailable(f"Redis did not read {len(keys)} keys"):
             found: list[bytes | None] = self._client.mget(keys) if keys else []
-        except RedisError as error:
-            raise StoreUnavailable(f"Redis did not read {len(keys)} keys: {error}") from error
         return found
 
     def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
-        try:
+        with _unavailable(f"Redis broke off the scan of {prefix}:*"):
             keys = self._client.scan_iter(match=f"{prefix}:*", count=_SCAN_PAGE)
             while page := list(islice(keys, _SCAN_PAGE)):
                 for key, value in zip(page, self._client.mget(page), strict=True):
                     if value is not None:
                         yield key.decode(), value
-        except RedisError as error:
-            raise StoreUnavailable(f"Redis broke off the scan of {prefix}:*: {error}") from error
 
-    def count(self, counters: Mapping[str, int]) -> None:
-        try:
+    def positions(self, partitions: Sequence[int]) -> dict[int, Position]:
+        with _unavailable("Redis did not read the account"):
             pipeline = self._client.pipeline(transaction=False)
-            for name, amount in counters.items():
-                pipeline.hincrby(self._counters_key, name, amount)
-            pipeline.execute()
-        except RedisError as error:
-            raise StoreUnavailable(f"Redis did not take the counters: {error}") from error
+            for partition in partitions:
+                pipeline.hmget(f"{self._account_key}{partition}", "start", "next", "holes")
+            return {p: _position(*found) for p, found in zip(partitions, pipeline.execute(), strict=True)}
+
+    def accounts(self) -> dict[int, PartitionAccount]:
+        with _unavailable("Redis did not read the accounts"):
+            partitions = sorted(map(int, self._client.smembers(f"{self._account_key}partitions")))
+            pipeline = self._client.pipeline(transaction=False)
+            for partition in partitions:
+                pipeline.hgetall(f"{self._account_key}{partition}")
+            found = zip(partitions, pipeline.execute(), strict=True)
+            return {partition: _account(partition, fields) for partition, fields in found}
 
     def counters(self) -> dict[str, int]:
+        return totals(self.accounts())
+
+    def lags(self) -> dict[str, LagHistogram]:
+        with _unavailable("Redis did not read the lags"):
+            found: dict[bytes, bytes] = self._client.hgetall(self._lag_key)
+        return histograms({name.decode(): int(amount) for name, amount in found.items()})
+
+
+class RedisExchange:
+    """Implements `Exchange`: what is offered goes out at once, so Redis works while the worker decodes what follows.
+
+    A failure to send is told by `finish`. A connection that saw an error is not used again.
+    """
+
+    def __init__(self, pool: Any, tally_key: str, account_key: str, lag_key: str, load_scripts: Any = None) -> None:
+        self._pool = pool
+        self._tally, self._account_key, self._lag_key = tally_key.encode(), account_key, lag_key
+        self._load_scripts = load_scripts
+        self._connection: Any = None
+        self._sent = 0
+        self._failure: Exception | None = None
+
+    def offer(self, values: Mapping[str, bytes], expires_at_ms: Mapping[str, int], slots: bytes) -> None:
+        self.send(_guard_calls(values, expires_at_ms, self._tally, slots))
+
+    def finish(self, entries: Sequence[Entry], lags: Mapping[str, int]) -> None:
+        with _unavailable("Redis did not take the batch"):
+            self.send([self._settle_call(entries, lags)])
+            try:
+                fits = self.answers()[-1]
+            except NoScriptError:
+                self._load_scripts()
+                raise NotSettled("Redis had forgotten its scripts") from None
+        if not fits:
+            raise NotSettled("a partition was settled by another worker")
+
+    def send(self, calls: Iterable[bytes]) -> None:
+        """Send without awaiting answers."""
+        if self._failure is not None:
+            return
+        packed = list(calls)
         try:
-            held: dict[bytes, bytes] = self._client.hgetall(self._counters_key)
+            if self._connection is None:
+                self._connection = self._pool.get_connection()
+            self._connection.send_packed_command(packed)
+            self._sent += len(packed)
         except RedisError as error:
-            raise StoreUnavailable(f"Redis did not read the counters: {error}") from error
-        return {name.decode(): int(amount) for name, amount in held.items()}
+            self._failure = error
+
+    def answers(self) -> list[Any]:
+        """Every answer, in order. Raises RedisError: the first that one of them was, or what went wrong in sending."""
+        try:
+            if self._failure is not None:
+                raise self._failure
+            return [self._connection.read_response() for _ in range(self._sent)]
+        except BaseException:
+            self.drop()
+            raise
+        finally:
+            self._give_back()
+
+    def drop(self) -> None:
+        """Give up what was begun."""
+        if self._connection is not None:
+            self._connection.disconnect()
+            self._give_back()
+
+    def _give_back(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.release(connection)
+
+    def _settle_call(self, entries: Sequence[Entry], lags: Mapping[str, int]) -> bytes:
+        assert [entry.slot for entry in entries] == list(range(1, len(entries) + 1)), (
+            "the script finds accounts by slot"
+        )
+        keys = [self._tally, self._lag_key.encode(), f"{self._account_key}partitions".encode()]
+        keys += [f"{self._account_key}{entry.partition}".encode() for entry in entries]
+        batch = msgspec.json.encode({"entries": [_entry(entry) for entry in entries], "lags": lags})
+        return _command([b"EVALSHA", _SETTLE_SHA, b"%d" % len(keys), *keys, batch])
 
 
-def _calls(values: Mapping[str, bytes], expires_at_ms: Mapping[str, int]) -> Iterator[bytes]:
+def _entry(entry: Entry) -> dict[str, Any]:
+    """Offsets go as texts: Lua's numbers would be written in its own way."""
+    return {
+        "partition": str(entry.partition),
+        "was": "" if entry.before.is_new else str(entry.before.next),
+        "holes_were": _holes_text(entry.before.holes),
+        "start": str(entry.after.start),
+        "next": str(entry.after.next),
+        "holes": _holes_text(entry.after.holes),
+        "counts": entry.counts,
+    }
+
+
+def _holes_text(holes: Iterable[tuple[int, int]]) -> str:
+    return " ".join(f"{first}-{end}" for first, end in holes)
+
+
+def _holes(text: bytes | None) -> tuple[tuple[int, int], ...]:
+    pairs = (pair.split("-") for pair in (text or b"").decode().split())
+    return tuple((int(first), int(end)) for first, end in pairs)
+
+
+def _position(start: bytes | None, next_offset: bytes | None, holes: bytes | None) -> Position:
+    if next_offset is None:
+        return Position()
+    return Position(int(start or next_offset), int(next_offset), _holes(holes))
+
+
+def _account(partition: int, fields: Mapping[bytes, bytes]) -> PartitionAccount:
+    numbers = {name: int(fields.get(name.encode(), 0)) for name in _COUNTERS}
+    return PartitionAccount(partition=partition, holes=_holes(fields.get(b"holes")), **numbers)
+
+
+@contextmanager
+def _unavailable(what: str) -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        raise StoreUnavailable(f"{what}: {error}") from error
+
+
+def _guard_calls(
+    values: Mapping[str, bytes], expires_at_ms: Mapping[str, int], tally: bytes = b"", slots: bytes = b""
+) -> Iterator[bytes]:
     keys = [key.encode() for key in values]
     offers = list(values.values())
     expiries = [b"%d" % expires_at_ms.get(key, 0) for key in values] if expires_at_ms else []
     for at in range(0, len(keys), KEYS_PER_CALL):
         part = slice(at, at + KEYS_PER_CALL)
-        yield _evalsha(keys[part], offers[part] + expiries[part])
+        number = b"%d" % len(keys[part])
+        yield _command(
+            [b"EVALSHA", _GUARD_SHA, number, *keys[part], tally, slots[part], *offers[part], *expiries[part]]
+        )
 
 
-def _evalsha(keys: list[bytes], arguments: list[bytes]) -> bytes:
-    """EVALSHA sha n keys… arguments… as RESP."""
-    parts = [b"EVALSHA", _GUARD_SHA, b"%d" % len(keys), *keys, *arguments]
+def _command(parts: list[bytes]) -> bytes:
+    """A command as RESP."""
     # Length, part, length, part, …, formatted in one go: a call of its own for each part would cost twice as much.
     framed: list[int | bytes] = [0] * (2 * len(parts))
     framed[::2] = map(len, parts)

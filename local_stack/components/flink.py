@@ -30,7 +30,10 @@ def cluster_config(instance: Instance) -> dict[str, object]:
         "taskmanager.rpc.port": instance.port("flink-taskmanager-rpc"),
         "taskmanager.data.port": instance.port("flink-taskmanager-data"),
         "taskmanager.numberOfTaskSlots": SLOTS,
-        "taskmanager.memory.process.size": "1800m",
+        "taskmanager.memory.process.size": "2300m",
+        # Python's workers take what they need outside of it, and the job keeps no state: the heap can use the rest.
+        "taskmanager.memory.managed.size": "64m",
+        "taskmanager.memory.network.max": "64m",
         "parallelism.default": SLOTS,
         # A dead TaskManager is noticed in seconds; the defaults take almost a minute.
         "heartbeat.interval": "2 s",
@@ -56,8 +59,9 @@ def cluster_config(instance: Instance) -> dict[str, object]:
         "env.pid.dir": str(instance.folder("run")),
         # It only coordinates: the optimizing compiler would take the cores from those who work.
         "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
-        # The quick compiler and the plain collector: measured in docs/performance.md, on two cores.
-        "env.java.opts.taskmanager": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        # The quick compiler and the plain collector: measured in docs/performance.md, on two cores. Each collection
+        # copies the bundle that is under way, so there must be few of them.
+        "env.java.opts.taskmanager": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmn1000m",
         "env.java.opts.all": "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED"
         " --add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED"
         " --add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.net=ALL-UNNAMED"

@@ -1,4 +1,4 @@
-"""The product's own servers: the simulated source, the feed, the lookup service and the runner of pods."""
+"""The product's own servers: the simulated source, the feed, the lookup service, the exporter, the runner of pods."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import yaml
 
+from instrument_cache.contract import load_contract
+from instrument_cache.settings import Environment, contract_path
 from local_stack.components.component import Component, answers
 from local_stack.components.flink import flink_environment
 from local_stack.instance import DATASET, PROJECT, Instance, write_private
@@ -31,17 +33,24 @@ def feed_state(instance: Instance) -> dict[str, object]:
 
 
 def _simulator_command(instance: Instance) -> list[str]:
+    contract = load_contract(contract_path(Environment(instance.settings())))
     return [
         *(str(instance.python), "-m", "local_stack.sow_simulator"),
         *("--host", "127.0.0.1", "--port", str(instance.port("simulator"))),
         *("--data-dir", str(instance.folder("data", "simulator")), "--topic", DATASET),
-        *("--key-field", "cusip", "--version-field", "last_updated"),
+        *("--key-field", contract.key.name, "--version-field", contract.version_field.name),
         *("--token-file", str(instance.home / "secrets" / "source_token")),
     ]
 
 
 def _feed_environment(instance: Instance) -> dict[str, str]:
+    """Of the feed, which tells how far it is, and of the exporter, which passes it on."""
     return {**instance.settings(), "ICACHE_FEED_STATE_FILE": str(feed_state_file(instance))}
+
+
+def _exporter_command(instance: Instance) -> list[str]:
+    port = str(instance.port("exporter"))
+    return [str(instance.python), "-m", "exporter", "--host", "127.0.0.1", "--port", port]
 
 
 def _lookup_command(instance: Instance) -> list[str]:
@@ -100,6 +109,13 @@ LOOKUP = Component(
     is_ready=lambda instance: answers(instance.url("lookup") + "/readyz"),
     ports=("lookup",),
     needs=("redis",),
+)
+EXPORTER = Component(
+    name="exporter",
+    command=_exporter_command,
+    environment=_feed_environment,
+    is_ready=lambda instance: answers(instance.url("exporter") + "/healthz"),
+    ports=("exporter",),
 )
 POD_RUNNER = Component(
     name="pod-runner",

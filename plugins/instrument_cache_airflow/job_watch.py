@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from instrument_cache.errors import InstrumentCacheError, Unavailable
 
@@ -12,14 +12,23 @@ if TYPE_CHECKING:
     from instrument_cache.flink_rest import FlinkRest, Job
 
 
+class Stalls(Protocol):
+    """Knows whether the dataset's job applies anything (see `stall_watch`)."""
+
+    uptime_s_min: float
+
+    def look(self) -> str | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What one look at the cluster showed: an error, or the dataset's jobs."""
+    """What one look showed: an error, or the dataset's jobs; `standstill` is what a running job has stopped to do."""
 
     running: tuple[Job, ...] = ()
     ended: Job | None = None
     failure: str | None = None
     checkpoint_age_s: float = 0.0
+    standstill: str | None = None
     error: str | None = None
 
     def __str__(self) -> str:
@@ -32,29 +41,43 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Why watching ends: kind is `unreachable`, `gone`, `duplicate`, `replaced` or `stalled`; message is a sentence."""
+    """Why watching ends, with a sentence.
+
+    kind is `unreachable`, `gone`, `duplicate`, `replaced`, `stalled` (no checkpoint) or `standing` (applies nothing).
+    """
 
     kind: str
     message: str
 
 
-def look(flink: FlinkRest, name_prefix: str) -> Sighting:
+def look(flink: FlinkRest, name_prefix: str, stalls: Stalls | None = None) -> Sighting:
     """Look at the jobs whose name begins so. Never raises for what Flink does or does not answer."""
     try:
-        return _look(flink, name_prefix)
+        return _look(flink, name_prefix, stalls)
     except InstrumentCacheError as error:
         return Sighting(error=str(error))
 
 
-def _look(flink: FlinkRest, name_prefix: str) -> Sighting:
+def _look(flink: FlinkRest, name_prefix: str, stalls: Stalls | None) -> Sighting:
     jobs = flink.jobs(name_prefix)
     running = tuple(job for job in jobs if not job.has_ended)
+    if len(running) == 1:
+        job = running[0]
+        age_s = flink.checkpoints(job.job_id).age_s(job)
+        return Sighting(running, checkpoint_age_s=age_s, standstill=_standstill(flink, job, stalls))
     if running:
-        age_s = flink.checkpoints(running[0].job_id).age_s(running[0]) if len(running) == 1 else 0.0
-        return Sighting(running, checkpoint_age_s=age_s)
+        return Sighting(running)
     ended = jobs[0] if jobs else None
     failure = flink.failure(ended.job_id) if ended and ended.state == "FAILED" else None
     return Sighting(ended=ended, failure=failure)
+
+
+def _standstill(flink: FlinkRest, job: Job, stalls: Stalls | None) -> str | None:
+    """A job that restarts, or has only just begun, is not called still: Flink is at work on it."""
+    found = stalls.look() if stalls else None
+    if stalls is None or found is None or flink.job(job.job_id).uptime_ms < stalls.uptime_s_min * 1000:
+        return None
+    return found
 
 
 class JobWatch:
@@ -64,6 +87,7 @@ class JobWatch:
         self, *, gone_s: float, unreachable_s: float, checkpoint_age_s_max: float, job_id: str | None = None
     ) -> None:
         self._patience_s = {"unreachable": unreachable_s, "gone": gone_s, "duplicate": gone_s, "replaced": 0.0}
+        self._patience_s["standing"] = 0.0  # it was watched for long enough before it was said
         # A job that was stalled when the watch began gets the same time again, or launches would chase each other.
         self._patience_s["stalled"] = checkpoint_age_s_max
         self._checkpoint_age_s_max = checkpoint_age_s_max
@@ -91,14 +115,18 @@ class JobWatch:
             return Incident("gone", f"The streaming job is gone: {sighting}.")
         if len(sighting.running) > 1:
             return Incident("duplicate", f"More than one streaming job runs, where exactly one must: {sighting}.")
-        return self._suspect_job(sighting.running[0], sighting.checkpoint_age_s)
+        return self._suspect_job(sighting.running[0], sighting)
 
-    def _suspect_job(self, job: Job, checkpoint_age_s: float) -> Incident | None:
+    def _suspect_job(self, job: Job, sighting: Sighting) -> Incident | None:
         self._job_id = self._job_id or job.job_id
         if job.job_id != self._job_id:
             return Incident("replaced", f"Job {self._job_id} was replaced by {job.job_id}, which a newer run watches.")
-        if checkpoint_age_s > self._checkpoint_age_s_max:
-            late = f"has completed no checkpoint for {checkpoint_age_s:.0f} s (limit {self._checkpoint_age_s_max:g} s)"
+        if sighting.standstill is not None:
+            nothing = f"The streaming job {job.job_id} is {job.state} but applies nothing."
+            return Incident("standing", f"{nothing} {sighting.standstill}")
+        age_s, age_s_max = sighting.checkpoint_age_s, self._checkpoint_age_s_max
+        if age_s > age_s_max:
+            late = f"has completed no checkpoint for {age_s:.0f} s (limit {age_s_max:g} s)"
             return Incident("stalled", f"The streaming job {job.job_id} is {job.state} but {late}.")
         return None
 

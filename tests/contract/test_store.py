@@ -10,10 +10,11 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from instrument_cache.account import PartitionAccount, totals
 from instrument_cache.change import stored_tombstone, stored_value
 from instrument_cache.connections import redis_client
 from instrument_cache.errors import StoreUnavailable
-from instrument_cache.store.interface import VersionedStore
+from instrument_cache.store.interface import Entry, NotSettled, Position, VersionedStore
 from instrument_cache.store.memory import MemoryStore
 from instrument_cache.store.redis import KEYS_PER_CALL, RedisStore
 from tests.servers import free_port
@@ -92,10 +93,42 @@ def test_nothing_is_nothing(store: VersionedStore) -> None:
     assert store.get_many([]) == []
 
 
-def test_counters_add_up(store: VersionedStore) -> None:
-    store.count({"applied": 2, "stale": 1})
-    store.count({"applied": 3})
-    assert store.counters() == {"applied": 5, "stale": 1}
+def entry(before: Position, after: Position, **counts: int) -> Entry:
+    return Entry(partition=3, slot=1, before=before, after=after, counts=counts)
+
+
+def test_an_exchange_settles_what_the_store_decided(store: VersionedStore) -> None:
+    store.offer({"instr:1": value(V + 1), "instr:2": value(V), "instr:3": value(V, "A"), "instr:4": value(V, "C")})
+    exchange = store.exchange()
+    offered = {
+        **{"instr:1": value(V), "instr:2": value(V), "instr:3": value(V, "B"), "instr:4": value(V, "B")},
+        **{"instr:5": value(V), "instr:6": value(V), "pme:X": value(V)},
+    }
+    exchange.offer(offered, {}, slots=bytes([1, 1, 1, 1, 1, 0]))
+    after = Position(10, 19, ((12, 14),))
+    exchange.finish([entry(Position(), after, applied=5, rejected=2, skipped=2)], {"feed:5": 4, "feed:sum_ms": 12})
+    [account] = store.accounts().values()
+    assert account == PartitionAccount(
+        3, 10, 19, applied=2, duplicate=1, stale=2, rejected=2, ties=2, skipped=2, holes=((12, 14),)
+    )
+    assert account.total == account.next - account.start - account.skipped
+    assert store.positions([3, 4]) == {3: after, 4: Position()}
+    assert store.counters() == totals({3: account})
+    assert (store.lags()["feed"].total, store.lags()["feed"].sum_ms) == (4, 12)
+
+
+def test_an_entry_for_another_position_changes_nothing(store: VersionedStore) -> None:
+    here = Position(0, 5, ((1, 2),))
+    store.exchange().finish([entry(Position(), here, applied=4)], {})
+    for wrong in (Position(), Position(0, 4), Position(0, 5)):
+        exchange = store.exchange()
+        exchange.offer({"instr:1": value(V)}, {}, slots=b"\x01")
+        with pytest.raises(NotSettled):
+            exchange.finish([entry(wrong, Position(0, 9), applied=1)], {"feed:1": 1})
+    assert store.counters()["applied"] == 4
+    assert store.lags()["feed"].total == 0
+    store.exchange().finish([entry(here, Position(0, 6, ((1, 2),)), stale=1)], {})
+    assert store.accounts()[3].stale == 1
 
 
 def _final_state(store: VersionedStore, batches_: list[dict[str, bytes]]) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import statistics
 import time
 
 from instrument_cache.change import stored_value
-from local_stack.dead_letters import read_dead_letters
+from instrument_cache.dead_letters.reader import read_letters
 from local_stack.instance import DATASET
 from tests.e2e.conftest import INVALID, VALID, V
 from tests.servers import wait_until
@@ -39,7 +39,7 @@ def test_every_invalid_row_is_a_dead_letter_and_the_counts_add_up(stack: Stack) 
 
 
 def _letters(stack: Stack) -> dict[bytes, str]:
-    return {letter.value: letter.reason for letter in read_dead_letters(stack.instance.kafka, DATASET)}
+    return {letter.value: letter.reason for letter in read_letters(stack.instance.kafka, DATASET)}
 
 
 def test_an_update_is_readable_within_a_second_at_the_median(stack: Stack) -> None:

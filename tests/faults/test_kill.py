@@ -26,6 +26,7 @@ KILLED = [
     "python-worker",
     "flink-jobmanager",
     "lookup",
+    "exporter",
     "pod-runner",
     "airflow-api-server",
     "airflow-scheduler",

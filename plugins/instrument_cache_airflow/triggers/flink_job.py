@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from instrument_cache_airflow.job_watch import JobWatch, Sighting, look
+from instrument_cache_airflow.job_watch import Incident, JobWatch, Sighting, look
+from instrument_cache_airflow.stall_watch import StallWatch, stall_watch
 
 if TYPE_CHECKING:
     from instrument_cache.flink_rest import FlinkRest
@@ -55,22 +56,31 @@ class FlinkJobTrigger(BaseTrigger):
         """Look every `poll_s` seconds until something is wrong for longer than its grace."""
         watch = JobWatch(job_id=self.job_id, **self.limits)
         # In a thread: the first import takes a while, and every call may block.
-        flink, name_prefix = await asyncio.to_thread(self._connect)
+        flink, name_prefix, stalls = await asyncio.to_thread(self._connect)
         try:
-            while (incident := watch.judge(await self._look(flink, name_prefix), time.monotonic())) is None:
+            while True:
+                sighting = await asyncio.to_thread(look, flink, name_prefix, stalls)
+                self._log_change(sighting)
+                if incident := watch.judge(sighting, time.monotonic()):
+                    break
                 await asyncio.sleep(self.poll_s)
         finally:
             flink.close()
+        await asyncio.to_thread(_mark_if_standing, incident, sighting, stalls)
         yield TriggerEvent(asdict(incident))  # type: ignore[no-untyped-call]
 
-    def _connect(self) -> tuple[FlinkRest, str]:
+    def _connect(self) -> tuple[FlinkRest, str, StallWatch | None]:
         from instrument_cache.flink_rest import FlinkRest, stream_job_name_prefix
 
-        return FlinkRest(self.flink_url), stream_job_name_prefix(self.dataset)
+        return FlinkRest(self.flink_url), stream_job_name_prefix(self.dataset), stall_watch(self.dataset)
 
-    async def _look(self, flink: FlinkRest, name_prefix: str) -> Sighting:
-        sighting = await asyncio.to_thread(look, flink, name_prefix)
+    def _log_change(self, sighting: Sighting) -> None:
         if str(sighting) != self._last_seen:
             self._last_seen = str(sighting)
             self.log.info("Seen: %s", sighting)
-        return sighting
+
+
+def _mark_if_standing(incident: Incident, sighting: Sighting, stalls: StallWatch | None) -> None:
+    """The launch that follows would recognise the job as the one that should run, and leave it as it is."""
+    if incident.kind == "standing" and stalls is not None:
+        stalls.mark(sighting.running[0].job_id, incident.message)

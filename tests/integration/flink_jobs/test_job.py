@@ -12,8 +12,9 @@ import redis
 
 from feed.change_log.kafka import KafkaChangeLog
 from feed.topics import ensure_topics
+from instrument_cache.dead_letters.reader import read_letters
+from instrument_cache.store.redis import RedisStore
 from local_stack.components.flink import flink_environment, prepare
-from local_stack.dead_letters import read_dead_letters
 from local_stack.instance import Instance
 from tests.servers import process, wait_until
 
@@ -63,7 +64,7 @@ def test_changes_reach_redis_and_rejects_the_dead_letters(
     log.flush()
     with process(run(environment, "run"), environment, tmp_path / "job.log"):
         wait_until(
-            lambda: len(list(read_dead_letters(kafka, "instruments"))) == len(bad),
+            lambda: len(list(read_letters(kafka, "instruments"))) == len(bad),
             timeout_s=90,
             what=f"{len(bad)} dead letters (log: {tmp_path / 'job.log'})",
         )
@@ -74,11 +75,10 @@ def test_changes_reach_redis_and_rejects_the_dead_letters(
         gone = {"op": "delete", "version": V, "source": {"timestamp": V}, "record": {"cusip": MICROSOFT}}
         log.write(MICROSOFT.encode(), json.dumps(gone).encode())
         log.flush()
-        wait_until(lambda: clean_redis.hget("count:instruments", "applied") == b"3", what="the delete")
-    letters = {letter.value: letter.reason for letter in read_dead_letters(kafka, "instruments")}
+        store = RedisStore(clean_redis, "instruments")
+        wait_until(lambda: store.counters()["applied"] == 3, what="the delete")
+    letters = {letter.value: letter.reason for letter in read_letters(kafka, "instruments")}
     assert letters.keys() == set(bad)
     assert letters[b""].startswith("malformed_json")
     assert letters[bad[3]].startswith("too_large")
-    assert all(
-        re.fullmatch(r"instruments-\d-\d+", letter.position) for letter in read_dead_letters(kafka, "instruments")
-    )
+    assert all(re.fullmatch(r"instruments-\d-\d+", letter.position) for letter in read_letters(kafka, "instruments"))

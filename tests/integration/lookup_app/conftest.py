@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,13 @@ def store(redis_server: RedisServer) -> RedisStore:
 def change(store: RedisStore) -> Callable[..., int]:
     """change(record, op=…): one change of the stream, applied to Redis; returns its version, which is the present."""
 
+    offsets = count()
+
     def apply(record: dict[str, object], op: str = "put") -> int:
         version = time.time_ns() // 1000
         source = {"name": "test", "position": "1", "received_at": version}
         value = json.dumps({"op": op, "version": version, "source": source, "record": record}).encode()
-        assert BatchApplier(load_contract(CONTRACT_PATH), store).apply([value]) == {}
+        assert BatchApplier(load_contract(CONTRACT_PATH), store).apply([value], [0], [next(offsets)]) == {}
         return version
 
     return apply

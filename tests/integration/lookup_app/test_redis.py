@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from instrument_cache.store.interface import Entry, Position
 from instrument_cache.store.redis import RedisStore
 from tests.integration.lookup_app.servers import RedisServer
 
@@ -87,7 +88,7 @@ def test_the_connection_has_a_name(client: FlaskClient, redis_server: RedisServe
 def test_metrics_show_what_the_stream_did(client: FlaskClient, change: Change, store: RedisStore) -> None:
     change(APPLE)
     change(APPLE, op="delete")
-    store.count({"rejected": 3})
+    store.exchange().finish([Entry(1, 1, Position(), Position(0, 3), {"rejected": 3})], {})
     families = text_string_to_metric_families(client.get("/metrics").text)
     samples = {(s.name, s.labels.get("outcome")): s.value for family in families for s in family.samples}
     assert samples["instrument_cache_changes_total", "applied"] == 2

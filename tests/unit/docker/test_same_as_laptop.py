@@ -107,6 +107,23 @@ def test_airflow(laptop: Instance, services: Services) -> None:
             assert f"{name}_CMD" in environment or f"{name}={value}" in dockerfile or environment[name] == value, name
 
 
+def test_exporter(laptop: Instance, services: Services) -> None:
+    on_laptop = product.EXPORTER.command(laptop)[1:]
+    in_container = services["exporter"]["command"][1:]
+    assert _without(_options(in_container), {"--host"}) == _without(_options(on_laptop), {"--host"})
+
+
+def test_the_exporter_reads_what_the_feed_tells(laptop: Instance, services: Services) -> None:
+    told, read = (services[name]["environment"]["ICACHE_FEED_STATE_FILE"] for name in ("feed", "exporter"))
+    assert told == read
+    volumes = {name: services[name]["volumes"][0] for name in ("feed", "exporter")}
+    assert {volume["source"] for volume in volumes.values()} == {"feed"}
+    assert all(told.startswith(volume["target"]) for volume in volumes.values())
+    assert volumes["exporter"]["read_only"]
+    environments = [part.environment(laptop) for part in (product.FEED, product.EXPORTER)]
+    assert len({environment["ICACHE_FEED_STATE_FILE"] for environment in environments}) == 1
+
+
 @pytest.mark.parametrize("part", airflow.AIRFLOW, ids=lambda part: part.name)
 def test_airflow_commands(part: Component, laptop: Instance, services: Services) -> None:
     assert services[part.name]["command"][1:] == part.command(laptop)[3:]

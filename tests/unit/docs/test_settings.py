@@ -14,7 +14,10 @@ import pytest
 from local_stack.instance import PROJECT
 from tests.unit.docs.pages import DOCS, sections
 
-FOLDERS = ("instrument_cache", "feed", "flink_jobs", "lookup_app", "local_stack", "dags", "plugins", "benchmarks")
+FOLDERS = (
+    *("instrument_cache", "feed", "exporter", "flink_jobs", "lookup_app", "local_stack", "dags", "plugins"),
+    "benchmarks",
+)
 FILES = ("icache", "Makefile", "docker-compose.yaml")
 SUFFIXES = (".py", ".sh")
 DOCUMENTED = sections(DOCS / "settings.md", level=3)

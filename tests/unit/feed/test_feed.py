@@ -123,3 +123,12 @@ def test_the_removal_of_a_row_that_the_job_never_took_is_not_announced(contract:
     source.delete(["037833101"])
     feed.handle(next(events))
     assert [op for _, op, _ in sent(log)] == ["put"]
+
+
+def test_canaries_in_the_log_are_no_rows_to_sweep(contract: Contract) -> None:
+    log = MemoryChangeLog()
+    log.write(b"~canary-0", b'{"op":"canary","version":1763674000123456,"source":{},"record":{}}', 0)
+    source = MemorySource()
+    feed = make(contract, source, log)
+    follow_snapshot(feed, source)
+    assert len(log.records) == 1, "a canary stands for no row, so an empty source does not sweep it"

@@ -105,6 +105,18 @@ def test_cause_without_stack() -> None:
     assert innermost_cause("Savepoint expired.") == "Savepoint expired."
 
 
+@pytest.mark.parametrize(
+    "end", ["\n\n\tat org.apache.beam.A(A.java:1)\n\t... 3 more", "\n\tat org.apache.beam.A(A.java:1)", ""]
+)
+def test_the_innermost_cause_of_a_python_worker_is_pythons(end: str) -> None:
+    python = (
+        'Traceback (most recent call last):\n  File "apply.py", line 4, in eval\n    x()\nValueError: no such field'
+    )
+    java = f"java.lang.RuntimeException: Error received from SDK harness for instruction 1: {python}{end}"
+    assert innermost_cause(f"a.FlinkException: b\nCaused by: {java}") == "ValueError: no such field"
+    assert innermost_cause("a.B: Traceback (most recent call last):\n") == "B: Traceback (most recent call last):"
+
+
 def test_stop_with_savepoint_waits_for_the_path(fake: FakeFlink, flink: FlinkRest) -> None:
     fake.add("a")
     fake.savepoints = [IN_PROGRESS, {"status": {"id": "COMPLETED"}, "operation": {"location": "s3://b/savepoint-a"}}]

@@ -65,7 +65,7 @@ def change(store: WatchedStore, contract: Contract) -> Callable[..., None]:
     def apply(record: dict[str, object], op: str = "put", version: int = VERSION, deleted_at: int = VERSION) -> None:
         source = {"name": "test", "position": "1", "received_at": deleted_at}
         value = json.dumps({"op": op, "version": version, "source": source, "record": record}).encode()
-        assert BatchApplier(contract, store, ChangeDecoder(contract, CLOCK)).apply([value]) == {}
+        assert BatchApplier(contract, store, ChangeDecoder(contract, CLOCK)).apply([value], [0], [0]) == {}
 
     return apply
 

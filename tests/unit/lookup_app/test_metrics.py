@@ -7,6 +7,8 @@ from typing import Any
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from instrument_cache.store.interface import Entry, Position
+
 
 def samples(client: FlaskClient) -> dict[tuple[str, ...], float]:
     """{(name, label values in the order of their names…): value} of everything that /metrics says."""
@@ -32,7 +34,7 @@ def test_requests_by_route_outcome_and_status(client: FlaskClient) -> None:
 
 
 def test_the_stores_accounting(client: FlaskClient, store: Any) -> None:
-    store.count({"applied": 7, "rejected": 2, "ties": 1, "something_else": 9})
+    store.settle([Entry(0, 1, Position(), Position(0, 9), {"applied": 7, "rejected": 2, "ties": 1})], {}, {})
     seen = samples(client)
     changes = {key[1]: value for key, value in seen.items() if key[0] == "instrument_cache_changes_total"}
     assert changes == {"applied": 7, "duplicate": 0, "stale": 0, "superseded": 0, "rejected": 2}

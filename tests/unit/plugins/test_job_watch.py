@@ -17,6 +17,20 @@ HEALTHY = Sighting((JOB,), checkpoint_age_s=3)
 GONE = Sighting()
 AWAY = Sighting(error="Flink at http://x does not answer")
 STALLED = Sighting((JOB,), checkpoint_age_s=301)
+STANDING = Sighting((JOB,), checkpoint_age_s=3, standstill="Nothing has been applied in partition 3.")
+
+
+class Stalls:
+    """Says what it is told to say."""
+
+    uptime_s_min = 60.0
+
+    def __init__(self, says: str | None) -> None:
+        self.says, self.looks = says, 0
+
+    def look(self) -> str | None:
+        self.looks += 1
+        return self.says
 
 
 @pytest.fixture
@@ -78,6 +92,11 @@ def test_a_job_that_was_stalled_from_the_beginning_gets_time_too() -> None:
     assert kinds((0, STALLED), (299, STALLED), (300, STALLED)) == [None, None, "stalled"]
 
 
+def test_a_job_that_applies_nothing_has_had_its_time() -> None:
+    assert kinds((0, HEALTHY), (5, STANDING)) == [None, "standing"]
+    assert kinds((0, STANDING)) == ["standing"]
+
+
 def test_messages_say_what_was_seen() -> None:
     watch = JobWatch(gone_s=0, unreachable_s=0, checkpoint_age_s_max=0)
     assert "does not answer" in watch.judge(AWAY, 0).message  # type: ignore[union-attr]
@@ -85,6 +104,11 @@ def test_messages_say_what_was_seen() -> None:
     failed = Sighting(ended=Job("a", NAME, "FAILED", 0, 1), failure="IOException: disk full")
     assert "(a) as FAILED, because of IOException: disk full." in watch.judge(failed, 0).message  # type: ignore[union-attr]
     assert "(a) is RUNNING; job" in watch.judge(Sighting((JOB, OTHER)), 0).message  # type: ignore[union-attr]
+    standing = watch.judge(STANDING, 0)
+    assert standing is not None
+    assert standing.message == (
+        "The streaming job a is RUNNING but applies nothing. Nothing has been applied in partition 3."
+    )
     assert "no checkpoint for 301 s (limit 0 s)" in watch.judge(STALLED, 0).message  # type: ignore[union-attr]
 
 
@@ -102,6 +126,34 @@ def test_look_at_a_failed_job(fake: FakeFlink, flink: FlinkRest) -> None:
     sighting = look(flink, PREFIX)
     assert sighting.running == ()
     assert sighting.failure == "IOException: disk full"
+
+
+@pytest.mark.parametrize(("age_s", "seen"), [(59, None), (61, "It stands still.")])
+def test_a_job_that_has_only_just_begun_is_not_called_still(
+    fake: FakeFlink, flink: FlinkRest, age_s: int, seen: str | None
+) -> None:
+    fake.add("a", age_s=age_s, checkpoint_s=1)
+    assert look(flink, PREFIX, Stalls("It stands still.")).standstill == seen
+
+
+def test_a_job_that_flink_restarts_is_not_called_still(fake: FakeFlink, flink: FlinkRest) -> None:
+    fake.add("a", "RESTARTING", age_s=500, checkpoint_s=1)
+    assert look(flink, PREFIX, Stalls("It stands still.")).standstill is None
+
+
+def test_the_standstill_is_looked_for_at_each_look_and_costs_flink_nothing(fake: FakeFlink, flink: FlinkRest) -> None:
+    fake.add("a", age_s=500, checkpoint_s=1)
+    stalls = Stalls(None)
+    for _ in range(3):
+        assert look(flink, PREFIX, stalls).standstill is None
+    assert stalls.looks == 3
+    assert "GET /jobs/a" not in fake.requests
+
+
+def test_look_without_a_job_asks_nobody_whether_it_stands_still(fake: FakeFlink, flink: FlinkRest) -> None:
+    stalls = Stalls("It stands still.")
+    assert look(flink, PREFIX, stalls).standstill is None
+    assert stalls.looks == 0
 
 
 @pytest.mark.parametrize("status", [500, 503])

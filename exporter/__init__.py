@@ -1,0 +1,1 @@
+"""The exporter: what the stream does, as Prometheus metrics over HTTP. `python -m exporter` serves them."""
