@@ -38,6 +38,8 @@ def cluster_config(instance: Instance) -> dict[str, object]:
         # A dead TaskManager is noticed in seconds; the defaults take almost a minute.
         "heartbeat.interval": "2 s",
         "heartbeat.timeout": "8 s",
+        # A task whose Python worker hangs cannot be cancelled: its TaskManager ends and starts anew. Default: 3 min.
+        "task.cancellation.timeout": "30 s",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "500 ms",
         "restart-strategy.exponential-delay.max-backoff": "5 s",

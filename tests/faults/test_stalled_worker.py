@@ -18,7 +18,7 @@ from tests.servers import wait_until
 from tests.stack import Stack
 
 SEEN_S_MAX = 60.0
-REPLACED_S_MAX = 240.0
+REPLACED_S_MAX = 300.0
 UPTIME_S = 65.0
 
 

@@ -12,7 +12,7 @@ from local_stack.components.airflow import airflow_environment
 from local_stack.instance import Instance
 from tests.integration.airflow_home import AirflowHome
 from tests.integration.dead_letters.letters import LetterBox
-from tests.servers import free_port
+from tests.servers import free_port, wait_until
 
 
 @pytest.mark.timeout(400)
@@ -28,6 +28,9 @@ def test_the_dag_archives_and_says_so_when_it_cannot(
     assert list(dead_letters.letters(where=Where.ARCHIVE)) == box.letters()
 
     home.settings["ICACHE_S3_ENDPOINT"] = f"http://127.0.0.1:{free_port()}"
-    away = home.run_dag("dead_letter_archive")
-    assert away.state != "success"
-    assert "S3 (http://127.0.0.1" in away.log
+    away = home.start_dag("dead_letter_archive")
+    try:
+        wait_until(lambda: "up_for_retry" in away.log, 90, what="a failed try")
+        assert "S3 (http://127.0.0.1" in away.log
+    finally:
+        away.kill()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
 import random
 
 import pytest
+from rich.console import Console
 
 from benchmarks.latency import Load, Watch
-from benchmarks.listener import Heard
+from benchmarks.latency_report import LatencyReport, Measured, as_json, show
+from benchmarks.listener import Cost, Heard
+from benchmarks.machine import Machine
 from benchmarks.percentiles import percentiles
 from benchmarks.publisher import publish
 from benchmarks.schedule import Schedule
-from benchmarks.span import Moment
+from benchmarks.span import Moment, Span
 from local_stack.synthetic import synthetic_cusip
 
 T = 1_763_674_000_000_000
@@ -73,3 +78,18 @@ def test_a_publisher_sends_every_record_once_in_order_however_late() -> None:
     assert sent == list(range(500))
     assert len(late_ms) == 500
     assert min(late_ms) > 0
+
+
+def test_table_and_json_tell_a_record_that_was_never_readable() -> None:
+    machine = Machine(cpu="X", cores=2, memory_gb=8, kernel="6", load_1_min=0.1, busy_cores=0.02)
+    found = percentiles([1.0, 2.0, 30.0])
+    span = Span(2.0, 3, {"redis": 1.0}, 0.0)
+    clocks = [Measured("source", {}, 0, 1, 0, {}, span), Measured("kafka", found, 3, 0, 0, found, span)]
+    report = LatencyReport(machine, 2, 5_000, 60, 15, Cost(0.8, found), clocks)
+    output = io.StringIO()
+    show(report, Console(file=output, width=160))
+    for text in ("written to Kafka", "p99.9", "30.0", "never readable", "0.50", "in no figure", "WRONG"):
+        assert text in output.getvalue()
+    told = json.loads(json.dumps(as_json(report)))
+    assert told["clocks"]["kafka"]["latency_ms"]["p50"] == 2.0
+    assert (told["clocks"]["source"]["unseen"], told["whole"]) == (1, False)

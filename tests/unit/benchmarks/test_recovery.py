@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+import json
 
-from benchmarks.recovery import Sample, recovery_of
+import pytest
+from rich.console import Console
+
+from benchmarks.machine import Machine
+from benchmarks.recovery import Recovery, RecoveryReport, Sample, as_json, recovery_of, show
+from benchmarks.workload import Check
 from instrument_cache.errors import InstrumentCacheError
+
+IDLE = Machine(cpu="X", cores=2, memory_gb=8, kernel="6", load_1_min=0.1, busy_cores=0.02)
 
 
 def samples(*pieces: tuple[float, float]) -> list[Sample]:
@@ -36,3 +44,19 @@ def test_a_rate_that_does_not_come_back_is_told() -> None:
 def test_a_log_that_ended_before_the_kill_is_an_error() -> None:
     with pytest.raises(InstrumentCacheError, match="more --rows"):
         recovery_of(samples((5, 1000)), killed_at_s=99.0)
+
+
+def test_table_and_json_tell_a_recovery_that_did_not_come() -> None:
+    recovery = Recovery(rate_before=1000.0, standstill_s=4.0, back_s=None, rate_after=800.0)
+    report = RecoveryReport(IDLE, 1000, 2, recovery, Check(900, 0, 0, 0), outcomes_add_up=False, others_cores=0.5)
+    output = io.StringIO()
+    show(report, Console(file=output, width=120))
+    for text in ("the log ended before", "until 90%", "NO", "WARNING", "WRONG"):
+        assert text in output.getvalue()
+    told = json.loads(json.dumps(as_json(report)))
+    assert (told["back_s"], told["standstill_s"], told["exact"], told["machine"]["was_idle"]) == (
+        None,
+        4.0,
+        False,
+        False,
+    )
