@@ -85,6 +85,11 @@ def discrepancies(accounts: Mapping[int, PartitionAccount], log: Mapping[int, Of
     return found
 
 
+def unaccounted(account: PartitionAccount, first: int) -> list[tuple[int, int]]:
+    """The ranges that the account leaves out of a log that begins at `first`: what lies before it, and its holes."""
+    return [*([(first, account.start)] if first < account.start else []), *account.holes]
+
+
 def _of_itself(account: PartitionAccount) -> Iterable[Discrepancy]:
     p, wanted = account.partition, account.next - account.start - account.skipped
     if account.total != wanted:
@@ -97,7 +102,7 @@ def _against_log(account: PartitionAccount, log: OffsetsInLog) -> Iterable[Discr
     if account.next > log.end:
         text = f"partition {p}: accounted up to {account.next}, but the log ends at {log.end}; was the topic made anew?"
         yield Discrepancy(p, "excess", log.end, account.next, text)
-    for first, end in account.holes:
+    for first, end in unaccounted(account, log.first):
         passed = sorted(offset for offset in log.present if first <= offset < end)
         if passed:
             text = f"partition {p}: {len(passed)} records in [{first}, {end}) were never accounted, first {passed[0]}"

@@ -48,8 +48,8 @@ class Page:
         partition, before, after = self._moves[slot - 1]
         own = {str(outcome): counts[slot, outcome] for outcome in Outcome if (slot, outcome) in counts}
         new = int(np.count_nonzero(self._slots == slot))
-        reached = after.next - (after.start if before.is_new else before.next)
-        own |= {"replayed": self._replayed[slot - 1], "skipped": reached - new}
+        grown = after.next - after.start - (0 if before.is_new else before.next - before.start)
+        own |= {"replayed": self._replayed[slot - 1], "skipped": grown - new}
         return Entry(partition, slot, before, after, {name: amount for name, amount in own.items() if amount})
 
     def positions(self) -> dict[int, Position]:
@@ -103,15 +103,19 @@ def _advance(before: Position, offsets: Any) -> tuple[Position, Any]:
 
 def _advance_one_by_one(before: Position, offsets: Any) -> tuple[Position, Any]:
     """The same where some were seen before: a replay, which may also bring what had been passed over."""
-    reached, holes, new = before.next, list(before.holes), np.zeros(len(offsets), dtype=bool)
+    start, reached, holes = before.start, before.next, list(before.holes)
+    new = np.zeros(len(offsets), dtype=bool)
     for index, offset in enumerate(offsets.tolist()):
+        if offset < start:  # the account began behind it, and the job now began before
+            holes.insert(0, (offset, start))
+            start = offset
         if offset >= reached:
             if offset > reached:
                 holes.append((reached, offset))
             reached, new[index] = offset + 1, True
         else:
             new[index] = _fill(holes, offset)
-    return Position(before.start, reached, tuple(holes[-HOLES_MAX:])), new
+    return Position(start, reached, tuple(holes[-HOLES_MAX:])), new
 
 
 def _fill(holes: list[tuple[int, int]], offset: int) -> bool:

@@ -119,8 +119,19 @@ def test_a_record_that_was_passed_over_is_a_hole_until_it_comes(contract: Contra
     applier.apply([put(APPLE)] * 2, [0, 0], [7, 10])
     assert store.accounts()[0].holes == ((6, 7), (8, 9))
     assert discrepancies(store.accounts(), {0: OffsetsInLog(5, 11, frozenset({5, 7, 9, 10}))}) == []
-    gaps = discrepancies(store.accounts(), {0: OffsetsInLog(0, 11, frozenset(range(11)))})
+    gaps = discrepancies(store.accounts(), {0: OffsetsInLog(5, 11, frozenset(range(11)))})
     assert [(gap.kind, gap.first, gap.end) for gap in gaps] == [("gap", 6, 7), ("gap", 8, 9)]
+
+
+def test_a_job_that_begins_before_the_account_widens_it(contract: Contract) -> None:
+    store = MemoryStore(FakeClock(V))
+    BatchApplier(contract, store, clock=FakeClock(V)).apply([put(APPLE)] * 2, [0, 0], [4, 5])
+    log = {0: OffsetsInLog(0, 6, frozenset(range(6)))}
+    assert [(gap.first, gap.end) for gap in discrepancies(store.accounts(), log)] == [(0, 4)]
+    BatchApplier(contract, store, clock=FakeClock(V)).apply([put(APPLE)] * 4, [0] * 4, [1, 2, 3, 4])
+    account = store.accounts()[0]
+    assert (account.start, account.next, account.total, account.replayed, account.skipped) == (1, 6, 5, 1, 0)
+    assert [(gap.first, gap.end) for gap in discrepancies(store.accounts(), log)] == [(0, 1)]
 
 
 def test_a_canary_is_kept_for_its_partition_and_moves_no_histogram(contract: Contract) -> None:
