@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from instrument_cache.canary import stored_key
-from instrument_cache.change import Change, ChangeDecoder, Origin, Outcome, stored_alias
+from instrument_cache.change import Aliases, ChangeDecoder, Origin, Outcome, Valid, stored_alias
 from instrument_cache.clock import Clock, SystemClock
 from instrument_cache.contract import Contract
-from instrument_cache.errors import RejectedChange, Unavailable
+from instrument_cache.errors import RejectedChange, StoreUnavailable, Unavailable
+from instrument_cache.identifiers_many import valid_for
 from instrument_cache.lag import lag_counts
 from instrument_cache.ledger import Ledger
 from instrument_cache.reject_gate import RejectGate
@@ -23,6 +24,8 @@ logger = structlog.get_logger()
 
 # While Redis works on one part of a batch the next one is decoded. One script call takes up to 1000 keys.
 _RECORDS_PER_OFFER: Final = 1000
+# One is enough unless two workers hold the same partition, which ends when Flink has ended one of them.
+_SETTLEMENTS_MAX: Final = 10
 _PAUSE_S_MIN: Final = 0.05
 _PAUSE_S_MAX: Final = 1.0
 
@@ -48,6 +51,7 @@ class BatchApplier:
         self._retry_s = retry_s
         self._gate = gate
         self._clock = clock or SystemClock()
+        self._valid = valid_for(contract.key)
         self._ledger = Ledger(store)
 
     def apply(
@@ -73,10 +77,7 @@ class BatchApplier:
         pause_s = _PAUSE_S_MIN
         while True:
             try:
-                return self._apply(values, partitions, offsets)
-            except NotSettled:
-                self._ledger.forget()
-                continue
+                return self._until_settled(values, partitions, offsets)
             except Unavailable as error:
                 self._ledger.forget()
                 if time.monotonic() + pause_s > deadline:
@@ -84,6 +85,16 @@ class BatchApplier:
                 logger.warning("store_unavailable", error=str(error), retry_in_s=pause_s)
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, _PAUSE_S_MAX)
+
+    def _until_settled(
+        self, values: Sequence[bytes | None], partitions: Sequence[int], offsets: Sequence[int]
+    ) -> dict[int, str]:
+        for _ in range(_SETTLEMENTS_MAX):
+            try:
+                return self._apply(values, partitions, offsets)
+            except NotSettled:
+                self._ledger.forget()
+        raise StoreUnavailable(f"a batch was not settled in {_SETTLEMENTS_MAX} tries: do two jobs of the dataset run?")
 
     def _apply(
         self, values: Sequence[bytes | None], partitions: Sequence[int], offsets: Sequence[int]
@@ -94,8 +105,8 @@ class BatchApplier:
         try:
             tally = _Tally()
             for start in range(0, len(values), _RECORDS_PER_OFFER):
-                part = _Part(self._contract, page.slots, tally)
-                part.add(self._decoder.decode, values, partitions, start, start + _RECORDS_PER_OFFER)
+                part = _Part(self._contract, page.slots, partitions, tally)
+                part.add(self._decoder, self._valid, values[start : start + _RECORDS_PER_OFFER], start)
                 exchange.offer(part.held | part.aliases, part.expires_at_ms, part.finish())
             exchange.finish(page.entries(tally.counts), lag_counts(tally.origins, self._clock.now_us()))
         except BaseException:
@@ -119,11 +130,15 @@ class _Tally:
 class _Part:
     """Records that are offered together: the newest bytes per full key, of instruments and of aliases."""
 
-    __slots__ = ("_canaries", "_key_name", "_owners", "_prefix", "_slots", "_tally", "aliases", "expires_at_ms", "held")
+    __slots__ = (
+        *("_dataset", "_key_name", "_owners", "_partitions", "_prefix", "_slots", "_tally"),
+        *("aliases", "expires_at_ms", "held"),
+    )
 
-    def __init__(self, contract: Contract, slots: bytes, tally: _Tally) -> None:
+    def __init__(self, contract: Contract, slots: bytes, partitions: Sequence[int], tally: _Tally) -> None:
         self._prefix = f"{contract.key_prefix}:"
-        self._canaries = contract.dataset
+        self._dataset = contract.dataset
+        self._partitions = partitions
         self._key_name = contract.key.name.encode()
         self._slots = slots
         self._tally = tally
@@ -132,54 +147,58 @@ class _Part:
         self.aliases: dict[str, bytes] = {}
         self.expires_at_ms: dict[str, int] = {}
 
-    def add(
-        self,
-        decode: Callable[[bytes], Change],
-        values: Sequence[bytes | None],
-        partitions: Sequence[int],
-        start: int,
-        end: int,
-    ) -> None:
-        """Take values[start:end]. This loop is where the worker spends its time."""
-        held, owner, prefix, tally = self.held, self._owners.append, self._prefix, self._tally
-        origin = tally.origins.append
-        for at, (value, slot) in enumerate(zip(values[start:end], self._slots[start:end], strict=True), start):
-            if value is None:
-                tally.counts[slot, Outcome.DUPLICATE] += 1
+    def add(self, decoder: ChangeDecoder, valid: Valid, values: Sequence[bytes | None], start: int) -> None:
+        """Take the values, the first of which stands at `start` in the batch. Here the worker spends its time."""
+        held, owner, prefix, counts = self.held, self._owners.append, self._prefix, self._tally.counts
+        note_origin = self._tally.origins.append
+        slots = self._slots[start : start + len(values)]
+        puts = decoder.plain_puts(values, valid)
+        for at, (put, slot) in enumerate(zip(puts, slots, strict=True), start):
+            change = put or self._look_closer(decoder, values[at - start], at, slot)
+            if change is None:
                 continue
-            try:
-                change = decode(value)
-            except RejectedChange as error:
-                tally.counts[slot, Outcome.REJECTED] += 1
-                tally.rejected[at] = str(error)
-                continue
-            key, stored = change.key, change.stored
-            if key:
-                key = prefix + key
-                if slot:
-                    origin(change.origin)
-            else:
-                key, stored = stored_key(self._canaries, int(partitions[at])), b"%b%d}" % (stored, partitions[at])
+            key, stored, aliases, expires_at_ms, origin = change
+            if origin is not None and slot:
+                note_origin(origin)
+            key = prefix + key if origin is not None else key
             before = held.get(key)
             if before is None:
                 owner(slot)
             else:
                 # Each record counts once in its own slot, whichever of the two is the newer.
-                tally.counts[slot, Outcome.DUPLICATE if before == stored else Outcome.SUPERSEDED] += 1
+                counts[slot, Outcome.DUPLICATE if before == stored else Outcome.SUPERSEDED] += 1
             if before is None or stored > before:
                 held[key] = stored
-                if change.expires_at_ms or self.expires_at_ms:
-                    self._set_expiry(key, change.expires_at_ms)
-            if change.aliases:
-                self._add_aliases(change)
+                if expires_at_ms or self.expires_at_ms:
+                    self._set_expiry(key, expires_at_ms)
+            if aliases:
+                self._add_aliases(change[0], stored, aliases, expires_at_ms)
 
-    def _add_aliases(self, change: Change) -> None:
-        stored = stored_alias(change.stored, self._key_name, change.key)
-        for prefix, identifier in change.aliases:
-            key = f"{prefix}:{identifier}"
-            if stored > self.aliases.get(key, b""):
-                self.aliases[key] = stored
-                self._set_expiry(key, change.expires_at_ms)
+    def _look_closer(
+        self, decoder: ChangeDecoder, value: bytes | None, at: int, slot: int
+    ) -> tuple[str, bytes, Aliases, int, Origin | None] | None:
+        """A value that is no plain put. None if it changes no key; without an origin, the key is a full one."""
+        if value is None:
+            self._tally.counts[slot, Outcome.DUPLICATE] += 1
+            return None
+        try:
+            change = decoder.decode(value)
+        except RejectedChange as error:
+            self._tally.counts[slot, Outcome.REJECTED] += 1
+            self._tally.rejected[at] = str(error)
+            return None
+        if change.key:
+            return change.key, change.stored, change.aliases, change.expires_at_ms, change.origin
+        partition = int(self._partitions[at])
+        return stored_key(self._dataset, partition), b"%b%d}" % (change.stored, partition), (), 0, None
+
+    def _add_aliases(self, key: str, stored: bytes, aliases: Aliases, expires_at_ms: int) -> None:
+        hint = stored_alias(stored, self._key_name, key)
+        for prefix, identifier in aliases:
+            alias = f"{prefix}:{identifier}"
+            if hint > self.aliases.get(alias, b""):
+                self.aliases[alias] = hint
+                self._set_expiry(alias, expires_at_ms)
 
     def _set_expiry(self, key: str, expires_at_ms: int) -> None:
         if expires_at_ms:

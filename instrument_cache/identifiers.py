@@ -23,13 +23,13 @@ LEI_LENGTH: Final = 20
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ*@#"
 
 
-def _digit_sums(factor: int) -> dict[int, int]:
+def digit_sums(factor: int) -> dict[int, int]:
     """Byte of a character → sum of the decimal digits of its value times `factor`."""
     return {ord(c): value * factor // 10 + value * factor % 10 for value, c in enumerate(_ALPHABET)}
 
 
-_ODD: Final = _digit_sums(1)
-_EVEN: Final = _digit_sums(2)
+_ODD: Final = digit_sums(1)
+_EVEN: Final = digit_sums(2)
 
 
 def is_cusip(value: str) -> bool:
