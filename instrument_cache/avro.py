@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from instrument_cache.contract import Contract
 from instrument_cache.errors import RejectedChange, SchemaUnusable, UnknownSchema
@@ -104,7 +104,7 @@ def _reader(contract: Contract, schema: str) -> Callable[[io.BytesIO], dict[str,
     writer = writer_schema(schema)
     wanted = reader_schema(envelope_schema(contract), writer)
     reader = None if same_shape(writer, wanted) else wanted
-    return lambda body: schemaless_reader(body, writer, reader)  # type: ignore[return-value]
+    return lambda body: cast(dict[str, Any], schemaless_reader(body, writer, reader))
 
 
 def encode_change(schema_id: int, schema: dict[str, Any], change: Mapping[str, Any]) -> bytes:

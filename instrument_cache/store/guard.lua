@@ -2,8 +2,9 @@
 -- (instrument_cache/change.py says why bytes are the order). ARGV[#KEYS + i + 2], if given, is the expiry in milliseconds
 -- since 1970, or '0'.
 -- Returns one letter per key: a applied · d duplicate · s stale · A and S: between values of equal version (a tie).
--- ARGV[1] is the key of a tally and ARGV[2] has one byte for each of the first keys, its slot, or nothing. Outcomes other
--- than a in a slot above 0 are counted there, for settle.lua: the caller knows how many keys it offered in each slot.
+-- ARGV[1] is the key of a tally, or nothing, and ARGV[2] has one byte for each of the first keys, its slot. In the tally,
+-- for settle.lua, stand the number of keys and the outcomes other than a in slots above 0: the caller knows how many keys
+-- it offered in each slot.
 -- All keys are read by one command and nearly all written by one: a command for each key costs half as much again.
 local tally, slots = ARGV[1], ARGV[2]
 local count = #KEYS
@@ -73,7 +74,8 @@ for at, stored in ipairs(redis.call('MGET', unpack(KEYS))) do
 end
 if #winners > 0 then redis.call('MSET', unpack(winners)) end
 
-if next(others) then
+if tally ~= '' then
+  others.keys = count
   for name, amount in pairs(others) do
     redis.call('HINCRBY', tally, name, amount)
   end

@@ -122,9 +122,11 @@ class RedisExchange:
         self._load_scripts = load_scripts
         self._connection: Any = None
         self._sent = 0
+        self._keys = 0
         self._failure: Exception | None = None
 
     def offer(self, values: Mapping[str, bytes], expires_at_ms: Mapping[str, int], slots: bytes) -> None:
+        self._keys += len(values)
         self.send(_guard_calls(values, expires_at_ms, self._tally, slots))
 
     def finish(self, entries: Sequence[Entry], lags: Mapping[str, int]) -> None:
@@ -180,7 +182,7 @@ class RedisExchange:
         )
         keys = [self._tally, self._lag_key.encode(), f"{self._account_key}partitions".encode()]
         keys += [f"{self._account_key}{entry.partition}".encode() for entry in entries]
-        batch = msgspec.json.encode({"entries": [_entry(entry) for entry in entries], "lags": lags})
+        batch = msgspec.json.encode({"entries": [_entry(entry) for entry in entries], "lags": lags, "keys": self._keys})
         return _command([b"EVALSHA", _SETTLE_SHA, b"%d" % len(keys), *keys, batch])
 
 

@@ -1,8 +1,9 @@
 -- Adds one batch to the account, behind the guard's calls for it and in the same exchange.
 -- KEYS[1] is the tally that these calls have left, KEYS[2] the lag histograms, KEYS[3] the set of partitions, KEYS[4…]
 -- their accounts. ARGV[1] is the JSON {"entries": [{"partition", "start", "was", "holes_were", "next", "holes",
--- "counts": {…}}, …], "lags": {…}} with an entry, in the order of the slots, for each of KEYS[4…]. Returns 1, or 0 if an
--- account does not stand where its entry was made for: then nothing is added.
+-- "counts": {…}}, …], "lags": {…}, "keys": n} with an entry, in the order of the slots, for each of KEYS[4…]. Returns 1, or
+-- 0, and adds nothing, if an account does not stand where its entry was made for, or if not all n keys were offered: Redis
+-- can refuse the guard for want of memory, and have memory again when this call comes.
 local batch = cjson.decode(ARGV[1])
 local outcomes = { A = 'applied', d = 'duplicate', s = 'stale', S = 'stale' }
 
@@ -14,8 +15,11 @@ for at, entry in ipairs(batch.entries) do
   end
 end
 
+local offered = tonumber(redis.call('HGET', KEYS[1], 'keys') or '0')
+redis.call('HDEL', KEYS[1], 'keys')
 local tally = redis.call('HGETALL', KEYS[1])
 redis.call('DEL', KEYS[1])
+if offered ~= batch.keys then return 0 end
 
 for at, entry in ipairs(batch.entries) do
   local account = KEYS[3 + at]

@@ -17,7 +17,7 @@ from instrument_cache.errors import StoreUnavailable
 from instrument_cache.store.interface import Entry, NotSettled, Position, VersionedStore
 from instrument_cache.store.memory import MemoryStore
 from instrument_cache.store.redis import KEYS_PER_CALL, RedisStore
-from tests.servers import free_port
+from tests.servers import free_port, wait_until
 
 V = 1_763_674_000_123_456
 FAR_MS = 4_000_000_000_000
@@ -129,6 +129,27 @@ def test_an_entry_for_another_position_changes_nothing(store: VersionedStore) ->
     assert store.lags()["feed"].total == 0
     store.exchange().finish([entry(here, Position(0, 6, ((1, 2),)), stale=1)], {})
     assert store.accounts()[3].stale == 1
+
+
+def test_what_was_refused_on_the_way_is_not_settled(clean_redis: redis.Redis, redis_url: str) -> None:
+    def failed() -> int:
+        counts = clean_redis.info("commandstats")["cmdstat_evalsha"]
+        return int(counts["rejected_calls"]) + int(counts["failed_calls"])
+
+    store = RedisStore(redis_client(redis_url, name="test"), "instruments")
+    store.offer({"instr:0": value(V)})
+    before = failed()
+    clean_redis.config_set("maxmemory", 1)
+    try:
+        exchange = store.exchange()
+        exchange.offer({"instr:1": value(V)}, {}, slots=b"\x01")
+        wait_until(lambda: failed() > before, what="the refusal")
+    finally:
+        clean_redis.config_set("maxmemory", 0)
+    with pytest.raises(StoreUnavailable, match="maxmemory"):
+        exchange.finish([entry(Position(), Position(0, 1), applied=1)], {})
+    assert store.accounts() == {}
+    assert store.get_many(["instr:1"]) == [None]
 
 
 def _final_state(store: VersionedStore, batches_: list[dict[str, bytes]]) -> dict[str, bytes]:
