@@ -26,7 +26,7 @@ from local_stack.instance import DATASET, PROJECT, Instance
 from local_stack.synthetic import synthetic_cusip
 from tests.servers import wait_until
 
-GATE_S = 6
+GATE_S = 8
 KEYS = [synthetic_cusip(number) for number in range(200)]
 _REDIS_KEYS = [f"instr:{key}" for key in KEYS]
 
