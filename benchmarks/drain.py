@@ -24,7 +24,7 @@ from local_stack.instance import DATASET, PROJECT, Instance
 from local_stack.supervisor import Supervisor
 
 SUBMISSION: Final = "submission, benchmark"
-_POLL_S: Final = 0.02
+_POLL_S: Final = 0.1
 _START_TIMEOUT_S: Final = 240.0
 # Far below what any machine does: only a job that stands still takes longer.
 _RECORDS_PER_S_MIN: Final = 2_000
