@@ -35,10 +35,10 @@ test: setup-test lint
 	$(FLINK_PYTHON) -m pytest -q -p no:cacheprovider $(KERNEL_TESTS)
 	$(PYTEST) $(SLOW_TESTS)
 
-##   make test-fast        lint, types, unit and contract tests (≤ 2 minutes)
+##   make test-fast        lint, types, unit tests and the store's contract tests (≤ 2 minutes)
 .PHONY: test-fast
 test-fast: setup-test lint
-	$(PYTEST) $(FAST_TESTS)
+	$(PYTEST) tests/unit tests/contract/test_store.py tests/contract/test_replay.py tests/contract/test_released_contracts.py
 
 ##   make test-faults [SEED=n] [ROUNDS=n] [FAULT=name]   each fault again and again; writes docs/reliability.md
 .PHONY: test-faults
