@@ -15,7 +15,7 @@ from instrument_cache.clock import Clock, SystemClock
 from instrument_cache.contract import Contract
 from instrument_cache.errors import RejectedChange, StoreUnavailable, Unavailable
 from instrument_cache.identifiers_many import valid_for
-from instrument_cache.lag import lag_counts
+from instrument_cache.lag_measure import lag_counts
 from instrument_cache.ledger import Ledger
 from instrument_cache.reject_gate import RejectGate
 from instrument_cache.store.interface import NotSettled, VersionedStore
@@ -63,8 +63,6 @@ class BatchApplier:
         it returns, the store has taken the others and every offset is accounted. Raises Unavailable after `retry_s`,
         and RejectLimit if the gate stops the stream; then the same batch applied again ends in the same state.
         """
-        if self._gate:
-            self._gate.check()
         rejected = self._retrying(values, partitions, offsets)
         if self._gate:
             self._gate.note(len(values), list(rejected.values()))
@@ -99,6 +97,8 @@ class BatchApplier:
     def _apply(
         self, values: Sequence[bytes | None], partitions: Sequence[int], offsets: Sequence[int]
     ) -> dict[int, str]:
+        if self._gate:
+            self._gate.check()
         self._decoder.start_batch()
         page = self._ledger.open(partitions, offsets)
         exchange = self._store.exchange()

@@ -23,12 +23,11 @@ import msgspec
 from instrument_cache.avro import MAGIC, AvroChangeDecoder
 from instrument_cache.clock import Clock, SystemClock
 from instrument_cache.contract import Contract
+from instrument_cache.contract.model import WIRE_VERSION_MAX, WIRE_VERSION_MIN
 from instrument_cache.errors import IdentifierError, RejectedChange
 from instrument_cache.identifiers import check_for
 from instrument_cache.projection import encode, stored_type
 
-VERSION_MIN: Final = 10**15
-VERSION_MAX: Final = 10**16 - 1
 VERSION_AT: Final = slice(5, 21)
 _TOMBSTONE_MARK: Final = b',"~deleted_at":'
 
@@ -120,8 +119,7 @@ class ChangeDecoder:
         self._key = attrgetter(contract.key.name)
         self._check_key = check_for(contract.key) or (lambda value: value)
         self._version_field = contract.version_field.name
-        key, own_version = (f"record.{field.name}" for field in (contract.key, contract.version_field))
-        self._facts = attrgetter("op", "version", key, own_version, "record", "source")
+        self._facts = attrgetter("op", "version", f"record.{contract.key.name}", "record", "source")
         self._own_version = attrgetter(self._version_field)
         self._aliases = [
             (a.prefix, attrgetter(a.field.name), check_for(a.field) or (lambda v: v)) for a in contract.aliases
@@ -130,42 +128,34 @@ class ChangeDecoder:
         self._bytes_max = contract.record_bytes_max
         # A version that is a position says nothing about when.
         self._ttl_ms = contract.ttl_s * 1000 if contract.ttl_s and contract.version_unit.is_time else 0
-        self.version_max = VERSION_MAX
+        self.version_max = WIRE_VERSION_MAX
         self.start_batch()
 
     def start_batch(self) -> None:
         """Read the clock once for many records: versions beyond the contract's margin are rejected."""
         if self._contract.version_unit.is_time:
-            self.version_max = min(VERSION_MAX, self._clock.now_us() + self._contract.version_ahead_s_max * 1_000_000)
+            self.version_max = min(
+                WIRE_VERSION_MAX, self._clock.now_us() + self._contract.version_ahead_s_max * 1_000_000
+            )
 
     def plain_puts(self, values: Sequence[bytes | None], valid: Valid) -> list[PlainPut | None]:
         """The ordinary puts among many values; None where `decode` must look closer.
 
-        It judges as `decode` does, at half the cost: nearly all records of a stream are such puts. `valid` is the
-        check of the key for many at once.
+        It judges as `decode` does, with the keys checked together by `valid`: nearly all records of a stream are such
+        puts.
         """
         found: list[PlainPut | None] = [None] * len(values)
         places, envelopes = self._envelopes(values)
         facts = list(map(self._facts, envelopes))
-        low, high, aliased, required, ttl_ms = (
-            VERSION_MIN,
-            self.version_max,
-            self._aliases,
-            self._required,
-            self._ttl_ms,
-        )
-        for at, is_valid, (op, version, key, own_version, record, origin) in zip(
+        low, high = WIRE_VERSION_MIN, self.version_max
+        for at, is_valid, (op, version, key, record, origin) in zip(
             places, valid([fact[2] for fact in facts]), facts, strict=True
         ):
-            if op != "put" or not is_valid or not low <= version <= high or (required and not self._has_all(record)):
-                continue
-            aliases = self._valid_aliases(record) if aliased else ()
-            if aliases is None:
-                continue
-            record.v = version
-            if own_version is None:
-                setattr(record, self._version_field, self._contract.version_unit.from_wire(version))
-            found[at] = (key, encode(record), aliases, version // 1000 + ttl_ms if ttl_ms else 0, origin)
+            if op == "put" and is_valid and low <= version <= high:
+                try:
+                    found[at] = (key, *self._stored(version, record), origin)
+                except (RejectedChange, IdentifierError):
+                    continue
         return found
 
     def _envelopes(self, values: Sequence[bytes | None]) -> tuple[list[int], list[Any]]:
@@ -182,19 +172,20 @@ class ChangeDecoder:
                 continue
         return places, envelopes
 
-    def _has_all(self, record: Any) -> bool:
-        return all(getattr(record, name) is not None for name in self._required)
-
-    def _valid_aliases(self, record: Any) -> Aliases | None:
+    def _stored(self, version: int, record: Any) -> tuple[bytes, Aliases, int]:
+        """Bytes, aliases and expiry of a put. Raises IdentifierError (an alias) or RejectedChange (a missing field)."""
         aliases: Aliases = ()
         for prefix, alias_of, check in self._aliases:
             alias = alias_of(record)
             if alias is not None:
-                try:
-                    aliases += ((prefix, check(alias)),)
-                except IdentifierError:
-                    return None
-        return aliases
+                aliases += ((prefix, check(alias)),)
+        for name in self._required:
+            if getattr(record, name) is None:
+                raise RejectedChange("missing_field", f"the record has no {name!r}, which the contract requires")
+        record.v = version
+        if self._own_version(record) is None:
+            setattr(record, self._version_field, self._contract.version_unit.from_wire(version))
+        return encode(record), aliases, version // 1000 + self._ttl_ms if self._ttl_ms else 0
 
     def decode(self, value: bytes) -> Change:
         """One Kafka value → Change. Raises RejectedChange, whose code and text say why.
@@ -208,56 +199,31 @@ class ChangeDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             envelope = self._not_json(value, error)
         version: int = envelope.version
-        if not VERSION_MIN <= version <= self.version_max:
+        if not WIRE_VERSION_MIN <= version <= self.version_max:
             raise self._bad_version(version)
-        record = envelope.record
-        key: str | None = self._key(record)
-        if envelope.op != "put" or key is None:
-            return self._other(envelope, key)
-        try:
-            self._check_key(key)
-            aliases: Aliases = ()
-            for prefix, alias_of, check in self._aliases:
-                alias = alias_of(record)
-                if alias is not None:
-                    aliases += ((prefix, check(alias)),)
-        except IdentifierError as error:
-            raise RejectedChange(f"invalid_{error.kind.lower()}", str(error)) from None
-        record.v = version
-        if self._own_version(record) is None:
-            setattr(record, self._version_field, self._contract.version_unit.from_wire(version))
-        if self._required:
-            self._check_required(record)
-        ttl_ms = self._ttl_ms
-        return Change(key, encode(record), aliases, version // 1000 + ttl_ms if ttl_ms else 0, envelope.source)
-
-    def _check_required(self, record: Any) -> None:
-        for name in self._required:
-            if getattr(record, name) is None:
-                raise RejectedChange("missing_field", f"the record has no {name!r}, which the contract requires")
-
-    def _other(self, envelope: Any, key: str | None) -> Change:
-        """What is no put, or has no key."""
-        op, version = envelope.op, envelope.version
+        op, record, origin = envelope.op, envelope.record, envelope.source
         if op == "canary":
             # Whoever knows the partition writes it behind.
-            return Change("", b'{"v":%d,"p":' % version, (), 0, envelope.source)
+            return Change("", b'{"v":%d,"p":' % version, (), 0, origin)
+        key: str | None = self._key(record)
         if key is None:
             name = self._contract.key.name
             raise RejectedChange("missing_key", f"the record has no {name!r}; every record needs one")
-        if op != "delete":
-            raise RejectedChange("unknown_op", f"op is {op[:40]!r}; it must be 'put', 'delete' or 'canary'")
         try:
             self._check_key(key)
+            if op == "put":
+                return Change(key, *self._stored(version, record), origin)
         except IdentifierError as error:
             raise RejectedChange(f"invalid_{error.kind.lower()}", str(error)) from None
-        return self._delete(key, version, envelope.source)
+        if op == "delete":
+            return self._delete(key, version, origin)
+        raise RejectedChange("unknown_op", f"op is {op[:40]!r}; it must be 'put', 'delete' or 'canary'")
 
     def _delete(self, key: str, version: int, origin: Origin) -> Change:
         # The record itself says when the deletion happened, so that a replay cannot prolong the memory of it. A delete
         # carries the version of the state that it removes, which may be years old: its age must not count.
         happened_at_us = origin.timestamp or origin.received_at
-        deleted_at_us = happened_at_us if VERSION_MIN <= happened_at_us <= VERSION_MAX else version
+        deleted_at_us = happened_at_us if WIRE_VERSION_MIN <= happened_at_us <= WIRE_VERSION_MAX else version
         expires_at_ms = deleted_at_us // 1000 + self._contract.tombstone_ttl_s * 1000
         return Change(key, stored_tombstone(version, deleted_at_us), (), expires_at_ms, origin)
 
@@ -271,7 +237,7 @@ class ChangeDecoder:
             raise RejectedChange("invalid_record", str(invalid)) from None
 
     def _bad_version(self, version: int) -> RejectedChange:
-        if VERSION_MIN <= version <= VERSION_MAX:
+        if WIRE_VERSION_MIN <= version <= WIRE_VERSION_MAX:
             ahead = self._contract.version_ahead_s_max
             return RejectedChange("version_in_future", f"version {version} is more than {ahead} s ahead of the clock")
         return RejectedChange("invalid_version", f"version {version} has not 16 digits (microseconds since 1970)")

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import accumulate
-from operator import attrgetter
 from typing import Final
 
 import msgspec
-import numpy as np
-
-from instrument_cache.change import Origin
 
 EDGES_MS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000, 60000, 300000)
 # From the moment that the source names, and from the moment at which the feed had the change, until it was applied.
 STAGES: Final = ("source", "feed")
-_MOMENTS: Final = {"source": attrgetter("timestamp"), "feed": attrgetter("received_at")}
 
 
 class LagHistogram(msgspec.Struct, frozen=True):
@@ -39,20 +33,6 @@ class LagHistogram(msgspec.Struct, frozen=True):
 def field(stage: str, bucket: int) -> str:
     """The name of one bucket's counter in the store: `source:20`, `feed:inf`."""
     return f"{stage}:{EDGES_MS[bucket] if bucket < len(EDGES_MS) else 'inf'}"
-
-
-def lag_counts(origins: Sequence[Origin], now_us: int) -> dict[str, int]:
-    """What these changes add to the store's counters, applied now. A moment that is not told is left out."""
-    found: dict[str, int] = {}
-    for stage, moment in _MOMENTS.items():
-        moments = np.array(list(map(moment, origins)), dtype=np.int64)
-        # A clock that is ahead of ours must not make a lag negative.
-        lags_ms = np.maximum(now_us - moments[moments > 0], 0) // 1000
-        buckets = np.bincount(np.searchsorted(EDGES_MS, lags_ms), minlength=0)
-        found |= {field(stage, bucket): int(count) for bucket, count in enumerate(buckets) if count}
-        if lags_ms.size:
-            found[f"{stage}:sum_ms"] = int(lags_ms.sum())
-    return found
 
 
 def histograms(fields: dict[str, int]) -> dict[str, LagHistogram]:

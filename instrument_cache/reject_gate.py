@@ -16,7 +16,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from instrument_cache.clock import Clock, SystemClock
-from instrument_cache.errors import InstrumentCacheError
+from instrument_cache.errors import InstrumentCacheError, StoreUnavailable
 from instrument_cache.settings import Environment, environment
 
 logger = structlog.get_logger()
@@ -75,8 +75,11 @@ class RejectGate:
         self._window: deque[tuple[float, int, int]] = deque()
 
     def check(self) -> None:
-        """Raises RejectLimit while there is an alarm, if the limits say that it stops the stream."""
-        alarm = current_alarm(self._client, self._dataset) if self._limits.stops else None
+        """Raises RejectLimit while there is an alarm and the limits say that it stops the stream; StoreUnavailable."""
+        try:
+            alarm = current_alarm(self._client, self._dataset) if self._limits.stops else None
+        except RedisError as error:
+            raise StoreUnavailable(f"Redis did not say whether the stream is stopped: {error}") from error
         if alarm:
             raise RejectLimit(
                 f"{alarm.rejected} of {alarm.total} records of {self._dataset} were rejected ({alarm.sample}); the "

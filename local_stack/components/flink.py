@@ -61,8 +61,8 @@ def cluster_config(instance: Instance) -> dict[str, object]:
         "env.pid.dir": str(instance.folder("run")),
         # It only coordinates: the optimizing compiler would take the cores from those who work.
         "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
-        # The quick compiler and the plain collector: measured in docs/performance.md, on two cores. Each collection
-        # copies the bundle that is under way, so there must be few of them.
+        # The quick compiler and the plain collector: measured in docs/performance.md, on two cores. The young
+        # generation is large because each collection copies the bundle that is under way.
         "env.java.opts.taskmanager": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmn1000m",
         "env.java.opts.all": "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED"
         " --add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED"

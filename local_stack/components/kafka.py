@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 
 from instrument_cache.errors import InstrumentCacheError
+from instrument_cache.kafka import MESSAGE_BYTES_MAX
 from local_stack.components.component import Component
 from local_stack.instance import DATASET, Instance, write_private
 
 PARTITIONS = 8
-_MESSAGE_BYTES_MAX = 20_000_000
 # Any 16 bytes in base64: it only has to stay the same.
 _CLUSTER_ID = "aW5zdHJ1bWVudGNhY2hlMQ"
 
@@ -28,8 +28,8 @@ inter.broker.listener.name=PLAINTEXT
 log.dirs={instance.folder("data", "kafka")}
 num.partitions={PARTITIONS}
 auto.create.topics.enable=false
-message.max.bytes={_MESSAGE_BYTES_MAX}
-replica.fetch.max.bytes={_MESSAGE_BYTES_MAX}
+message.max.bytes={MESSAGE_BYTES_MAX}
+replica.fetch.max.bytes={MESSAGE_BYTES_MAX}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1

@@ -65,3 +65,12 @@ def test_loading_the_application_connects_to_nothing_and_leaves_heavy_parts_out(
     environment = {**URL, "PYTHONPATH": str(PROJECT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.stdout == "set()\n", done.stderr
+
+
+def test_the_service_needs_nothing_that_only_the_stream_has() -> None:
+    """Its image is made from lookup_app/requirements.txt, which has none of these."""
+    program = (
+        "import sys; import lookup_app.app; print({'numpy', 'pandas', 'fastavro', 'confluent_kafka'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "set()"
