@@ -23,6 +23,7 @@ _METADATA_TIMEOUT_S: Final = 5.0
 _READ_BATCH: Final = 5000
 # How long one call gathers records. Short, because large ones would pile up in memory meanwhile.
 _GATHER_S: Final = 0.2
+_NO_LEADER: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +164,19 @@ def _is_end(message: Any) -> bool:
 
 
 def _spans(consumer: Consumer, topic: str) -> dict[int, Span]:
-    partitions = _partitions(consumer, topic)
-    ask = consumer.get_watermark_offsets
-    return {at: Span(*ask(TopicPartition(topic, at), timeout=_METADATA_TIMEOUT_S)) for at in partitions}
+    return {at: _span(consumer, TopicPartition(topic, at)) for at in _partitions(consumer, topic)}
+
+
+def _span(consumer: Consumer, place: TopicPartition) -> Span:
+    """A partition that was made a moment ago, or whose broker died, has no leader yet: it is asked for again."""
+    deadline = time.monotonic() + _METADATA_TIMEOUT_S
+    while True:
+        try:
+            return Span(*consumer.get_watermark_offsets(place, timeout=_METADATA_TIMEOUT_S))
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def _partitions(consumer: Consumer, topic: str) -> list[int]:

@@ -15,7 +15,7 @@ class ReplayOutcome(StrEnum):
     DUPLICATE = "duplicate"  # the store held it before
     STALE = "stale"  # the store holds something newer
     SUPERSEDED = "superseded"  # another letter of the same replay is newer
-    EXPIRED = "expired"  # its time to live is over
+    EXPIRED = "expired"  # its time to live is over, or the letter is older than the longest replay
     REJECTED = "rejected"  # it still breaks a rule
     UNPATCHABLE = "unpatchable"  # the patch does not fit it
     FOREIGN = "foreign"  # no job wrote it, or it is the feed's own canary: not replayed

@@ -90,6 +90,8 @@ class Planner:
         self._contract, self._store, self._decoder = contract, store, decoder
         self._patch = patch
         self._clock = clock or SystemClock()
+        days = contract.replay_s_max // 86_400
+        self._too_old = f"its letter is older than {days} days, the longest replay: its deletion may be forgotten"
 
     def plan(self, letters: Iterable[DeadLetter], marks: Mapping[str, Mark], budget: Budget, again: bool) -> Plan:
         """Raises StoreUnavailable. Letters that a replay has settled are passed over unless `again`."""
@@ -124,6 +126,9 @@ class Planner:
             return PlannedLetter(line)
         if is_canary((key or "").encode()):
             line.detail = _CANARY
+            return PlannedLetter(line)
+        if letter.time_us < self._clock.now_us() - self._contract.replay_s_max * 1_000_000:
+            line.outcome, line.detail = ReplayOutcome.EXPIRED, self._too_old
             return PlannedLetter(line)
         try:
             value = self._patch.apply(letter.value) if self._patch else letter.value

@@ -154,7 +154,17 @@ def test_what_was_replayed_is_passed_over_unless_asked_for_again(desk: Desk) -> 
 
 def test_a_tombstone_whose_time_is_over_is_not_written(desk: Desk) -> None:
     desk.clock.advance(desk.contract.tombstone_ttl_s + 60)
-    assert outcomes(desk.plan(letter(0, delete(APPLE)))) == ["expired"]
+    fresh = desk.clock.now_us()
+    assert outcomes(desk.plan(letter(0, delete(APPLE), time_us=fresh))) == ["expired"]
+
+
+def test_a_letter_older_than_the_longest_replay_is_not_written(desk: Desk) -> None:
+    days = desk.contract.replay_s_max // 86_400
+    desk.clock.advance(desk.contract.replay_s_max)
+    assert outcomes(desk.plan(letter(0, put(APPLE)))) == ["applied"]
+    desk.clock.advance(1)
+    (line,) = desk.plan(letter(0, put(APPLE))).lines
+    assert (line.outcome, f"older than {days} days" in line.detail) == ("expired", True)
 
 
 @pytest.mark.parametrize(
