@@ -17,7 +17,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.command import add_output, run, whole_number, write_json
+from benchmarks.command import add_output, report_console, run, warn, whole_number, write_json
 from benchmarks.drain import await_counted, benchmark_store, preload, submission
 from benchmarks.machine import Machine, look_at_machine
 from benchmarks.stack import benchmark_stack
@@ -54,7 +54,7 @@ def main() -> int:
     report = run(lambda status: measure(options.keys, options.pme_percent, options.parallelism, options.logs, status))
     if report is None:
         return 1
-    show(report, Console())
+    show(report, report_console())
     write_json(options.json, as_json(report))
     return 0 if report.check.is_exact else 1
 
@@ -115,9 +115,7 @@ def show(report: BootstrapReport, console: Console) -> None:
     for name in Check._fields:
         table.add_row(f"keys {name}", f"{getattr(report.check, name):,}")
     console.print(table)
-    if not report.machine.is_idle:
-        warning = "WARNING: other programs used the machine; the figures are not those of an idle one"
-        console.print(warning, style="red", soft_wrap=True)
+    warn(console, was_idle=report.machine.is_idle)
 
 
 def _options() -> argparse.Namespace:

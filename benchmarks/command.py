@@ -15,6 +15,7 @@ from rich.console import Console
 from instrument_cache.errors import InstrumentCacheError
 
 Found = TypeVar("Found")
+_WIDTH: Final = 160
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -39,6 +40,18 @@ def _end(number: int, frame: object) -> None:
     for other in _SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     sys.exit(128 + number)
+
+
+def report_console() -> Console:
+    """Where a report goes: as wide as its tables where nobody looks at a terminal."""
+    return Console() if sys.stdout.isatty() else Console(width=_WIDTH)
+
+
+def warn(console: Console, *, was_idle: bool) -> None:
+    """Say so if the figures are not those of an idle machine."""
+    if not was_idle:
+        text = "WARNING: other programs used the machine; the figures are not those of an idle one"
+        console.print(text, style="red", soft_wrap=True)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

@@ -19,9 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, get_args
 
-from rich.console import Console
-
-from benchmarks.command import add_output, run, whole_number, write_json
+from benchmarks.command import add_output, report_console, run, whole_number, write_json
 from benchmarks.drain import benchmark_store, parts, submission
 from benchmarks.latency_report import LISTENER, PUBLISHER, LatencyReport, Measured, as_json, show
 from benchmarks.listener import Listener, cost
@@ -73,7 +71,7 @@ def main() -> int:
     report = run(lambda status: measure(load, options.clock or list(CLOCKS), options.parallelism, options.logs, status))
     if report is None:
         return 1
-    show(report, Console())
+    show(report, report_console())
     write_json(options.json, as_json(report))
     return 0 if report.is_whole else 1
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command import warn
 from benchmarks.cpu import PYTHON_WORKERS
 from benchmarks.listener import Cost
 from benchmarks.machine import Machine, is_idle
@@ -108,9 +109,7 @@ def show(report: LatencyReport, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    if not report.was_idle:
-        warning = "WARNING: other programs used the machine; the figures are not those of an idle one"
-        console.print(warning, style="red", soft_wrap=True)
+    warn(console, was_idle=report.was_idle)
     if not report.is_whole:
         wrong = "WRONG: not every record became readable; see the rows above"
         console.print(wrong, style="bold red", soft_wrap=True)

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.command import add_output, run, whole_number, write_json
+from benchmarks.command import add_output, report_console, run, warn, whole_number, write_json
 from benchmarks.cpu import TASKMANAGER, ProcessTime, processes
 from benchmarks.drain import SUBMISSION, await_counted, benchmark_store, counted, preload, submission
 from benchmarks.machine import Machine, is_idle, look_at_machine
@@ -114,7 +114,7 @@ def main() -> int:
     report = run(lambda status: measure(options.rows, options.parallelism, options.logs, status))
     if report is None:
         return 1
-    show(report, Console())
+    show(report, report_console())
     write_json(options.json, as_json(report))
     return 0 if report.is_exact else 1
 
@@ -203,9 +203,7 @@ def show(report: RecoveryReport, console: Console) -> None:
     for line in report.machine.lines():
         console.print(line, highlight=False, soft_wrap=True)
     console.print(_table(report))
-    if not report.was_idle:
-        warning = "WARNING: other programs used the machine; the figures are not those of an idle one"
-        console.print(warning, style="red", soft_wrap=True)
+    warn(console, was_idle=report.was_idle)
     if not report.is_exact:
         wrong = "WRONG: the store does not hold what it must; see the rows above"
         console.print(wrong, style="bold red", soft_wrap=True)

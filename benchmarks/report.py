@@ -9,6 +9,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command import warn
 from benchmarks.cpu import PYTHON_WORKERS
 from benchmarks.drain import SUBMISSION, Drain, counted
 from benchmarks.machine import Machine, is_idle
@@ -108,12 +109,7 @@ def show(report: Report, console: Console) -> None:
     console.print(_outcome(report))
     if report.peers:
         show_peers(report.peers, console)
-    if not report.was_idle:
-        console.print(
-            "WARNING: other programs used the machine; the figures are not those of an idle one",
-            style="red",
-            soft_wrap=True,
-        )
+    warn(console, was_idle=report.was_idle)
     if not report.is_exact:
         console.print(
             "WRONG: the store does not hold what it must; see the rows above", style="bold red", soft_wrap=True

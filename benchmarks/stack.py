@@ -25,11 +25,24 @@ from tests.servers import free_port_offset
 @contextmanager
 def benchmark_stack(parallelism: int, logs: Path | None, report: Callable[[str], None]) -> Iterator[Instance]:
     """Start the parts one after the other, yield the instance, and leave no process and no file but `logs` behind."""
+    with _running(_components(parallelism), logs, report) as instance:
+        yield instance
+
+
+@contextmanager
+def redis_alone(logs: Path | None, report: Callable[[str], None]) -> Iterator[Instance]:
+    """The same with nothing but Redis."""
+    with _running([REDIS], logs, report) as instance:
+        yield instance
+
+
+@contextmanager
+def _running(components: list[Component], logs: Path | None, report: Callable[[str], None]) -> Iterator[Instance]:
     with tempfile.TemporaryDirectory(prefix="icache-benchmark-") as home:
         instance = Instance(Path(home), Instance.from_environment().tools, free_port_offset())
         check_machine(instance)
         try:
-            _start(instance, _components(parallelism), report)
+            _start(instance, components, report)
             yield instance
         finally:
             report("stopping")

@@ -13,9 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-
-from benchmarks.command import add_output, run, whole_number, write_json
+from benchmarks.command import add_output, report_console, run, whole_number, write_json
 from benchmarks.drain import benchmark_store, drain, preload, reset
 from benchmarks.machine import look_at_machine
 from benchmarks.peer import Comparison, Peers, find_peers
@@ -44,7 +42,7 @@ def main() -> int:
     report = run(measured)
     if report is None:
         return 1
-    show(report, Console())
+    show(report, report_console())
     write_json(options.json, as_json(report))
     return 0 if report.is_exact else 1
 
