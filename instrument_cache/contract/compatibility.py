@@ -99,8 +99,12 @@ def _limits(old: Contract, new: Contract) -> Iterator[Change]:
             yield Change(limit.entry, f"{before} became {after}", limit.breaks, f"keep {before}: {limit.why}")
         elif after > before:
             yield Change(limit.entry, f"{before} became {after}", NOBODY, "")
-    if old.replay_s_max != new.replay_s_max:
-        yield Change("replaySecondsMax", f"{old.replay_s_max} became {new.replay_s_max}", NOBODY, "")
+    for entry, before, after in (
+        ("replaySecondsMax", old.replay_s_max, new.replay_s_max),
+        ("httpMaxAgeSeconds", old.http_max_age_s, new.http_max_age_s),
+    ):
+        if before != after:
+            yield Change(entry, f"{before} became {after}", NOBODY, "")
 
 
 def _quality(old: Contract, new: Contract) -> Iterator[Change]:

@@ -44,6 +44,7 @@ _ENTRIES: Final = (
     ("replaySecondsMax", "replay_s_max"),
     ("recordBytesMax", "record_bytes_max"),
     ("versionAheadSecondsMax", "version_ahead_s_max"),
+    ("httpMaxAgeSeconds", "http_max_age_s"),
 )
 
 

@@ -113,6 +113,7 @@ class Contract:
     version_ahead_s_max: int
     version_unit: VersionUnit = VersionUnit.MICROSECONDS
     replay_s_max: int = 0
+    http_max_age_s: int = 0
     input_fields: tuple[Field, ...] = ()
     quality: tuple[QualityRule, ...] = ()
     purpose: str = ""

@@ -27,6 +27,6 @@ PROPERTY: Final = _names(
 )
 # The product's own, under customProperties: of the dataset, and of a field.
 OF_DATASET: Final = _names(
-    "keyPrefix ttlSeconds tombstoneTtlSeconds replaySecondsMax recordBytesMax versionAheadSecondsMax"
+    "keyPrefix ttlSeconds tombstoneTtlSeconds replaySecondsMax recordBytesMax versionAheadSecondsMax httpMaxAgeSeconds"
 )
 OF_FIELD: Final = _names("identifier alias version kept")

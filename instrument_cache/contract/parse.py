@@ -42,6 +42,7 @@ def parse(document: Any) -> Contract:
         replay_s_max=entries.positive(custom, "replaySecondsMax"),
         record_bytes_max=entries.positive(custom, "recordBytesMax"),
         version_ahead_s_max=entries.positive(custom, "versionAheadSecondsMax"),
+        http_max_age_s=_http_max_age(custom),
         quality=quality_rules(schema, properties),
         purpose=str((entries.optional(document, "description", dict, "the contract") or {}).get("purpose", "")),
         notes=entries.notes(document),
@@ -142,3 +143,7 @@ def _ttl(custom: dict[str, Any]) -> int | None:
     if "ttlSeconds" not in custom:
         raise ContractError("customProperties lack ttlSeconds; null says that a record lives until it is deleted")
     return None if custom["ttlSeconds"] is None else entries.positive(custom, "ttlSeconds")
+
+
+def _http_max_age(custom: dict[str, Any]) -> int:
+    return entries.positive(custom, "httpMaxAgeSeconds") if custom.get("httpMaxAgeSeconds") else 0

@@ -12,6 +12,7 @@ from instrument_cache.errors import ContractError
 # Redis keys of the product's own begin so: `count:{dataset}` and the like.
 RESERVED_PREFIXES: Final = ("account", "alarm", "canary", "count", "lag", "lock")
 RECORD_BYTES_MAX: Final = 16 * 1024 * 1024
+HTTP_MAX_AGE_S_MAX: Final = 86_400
 _DATASET: Final = re.compile(r"[a-z][a-z0-9_-]{0,99}")
 _PREFIX: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -119,6 +120,11 @@ def _limits(contract: Contract) -> None:
     if contract.record_bytes_max > RECORD_BYTES_MAX:
         raise ContractError(
             f"recordBytesMax is {contract.record_bytes_max}; it must be at most {RECORD_BYTES_MAX}, which Kafka carries"
+        )
+    if contract.http_max_age_s > HTTP_MAX_AGE_S_MAX:
+        raise ContractError(
+            f"httpMaxAgeSeconds is {contract.http_max_age_s}; it must be at most {HTTP_MAX_AGE_S_MAX}: until then a "
+            "caller does not learn of changes"
         )
 
 

@@ -74,6 +74,7 @@ CHANGES: dict[str, tuple[Edit, str, str, str]] = {
         lambda c: custom(c, "tombstoneTtlSeconds", 9_000_000), "tombstoneTtlSeconds", NOBODY, "9000000",
     ),
     "records must be smaller": (lambda c: custom(c, "recordBytesMax", 99), "recordBytesMax", WRITERS, "99"),
+    "answers are kept longer": (lambda c: custom(c, "httpMaxAgeSeconds", 5), "httpMaxAgeSeconds", NOBODY, "0 became 5"),
     "clocks must be better": (lambda c: custom(c, "versionAheadSecondsMax", 1), "versionAheadSecondsMax", WRITERS, "1"),
     "identifier tightened": (lambda c: custom(field(c, "status"), "identifier", "isin"), "status", WRITERS, "isin"),
     "pattern changed": (
@@ -124,8 +125,8 @@ def _versioned(edit: Edit, version: str) -> Edit:
 
 
 RELEASES: dict[str, tuple[Edit, tuple[str, ...]]] = {
-    "as released": (lambda c: None, ()),
-    "changed under the released version": (_add(name="rating"), ("rating", "1.1.0")),
+    "as released": (_versioned(lambda c: None, "1.0.0"), ()),
+    "changed under the released version": (_versioned(_add(name="rating"), "1.0.0"), ("rating", "1.1.0")),
     "broken under a minor version": (
         _versioned(_remove("status"), "1.1.0"),
         ("status", "breaks readers", "keep", "2.0.0"),
@@ -137,7 +138,7 @@ RELEASES: dict[str, tuple[Edit, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("edit", "says"), RELEASES.values(), ids=RELEASES.keys())
 def test_a_change_without_its_version_is_told(load: Load, issuers: Contract, edit: Edit, says: tuple[str, ...]) -> None:
-    problems = release_problems(load(edit), {(1, 0, 0): issuers})
+    problems = release_problems(load(edit), {(1, 0, 0): replace(issuers, version="1.0.0")})
     assert bool(problems) == bool(says)
     for part in says:
         assert part in "\n".join(problems)

@@ -134,6 +134,11 @@ BAD: dict[str, tuple[Edit, tuple[str, ...]]] = {
     "negative ttl": (lambda c: custom(c, "ttlSeconds", -1), ("ttlSeconds is -1", "above 0")),
     "limit is a text": (lambda c: custom(c, "recordBytesMax", "64k"), ("recordBytesMax is '64k'",)),
     "limit is true": (lambda c: custom(c, "recordBytesMax", True), ("recordBytesMax is True",)),
+    "kept for a day and more": (
+        lambda c: custom(c, "httpMaxAgeSeconds", 86_401),
+        ("httpMaxAgeSeconds is 86401", "86400"),
+    ),
+    "kept for less than no time": (lambda c: custom(c, "httpMaxAgeSeconds", -1), ("httpMaxAgeSeconds is -1",)),
     "limit beyond Kafka": (lambda c: custom(c, "recordBytesMax", 10**9), ("recordBytesMax is 1000000000", "16777216")),
     "custom property twice": (
         lambda c: c["customProperties"].append({"property": "keyPrefix", "value": "x"}),
