@@ -1,4 +1,4 @@
-# The lookup service. Build from the repository's root: docker build -f docker/lookup.Dockerfile .
+# The lookup service: REST, the change stream and gRPC, one image for the three processes. Build from the repository's root: docker build -f docker/lookup.Dockerfile .
 # BASE is any Debian with Python 3.11 and its venv module.
 ARG BASE=python:3.11-slim-bookworm
 
@@ -21,8 +21,8 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1
 WORKDIR /opt/instrument-cache
 USER 10001:10001
-EXPOSE 8000
+EXPOSE 8000 8001 8002 8003
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-S", "docker/healthy.py", "http://127.0.0.1:8000/healthz"]
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "1", "--blocking-threads", "4", \
-     "--no-ws", "lookup_app.wsgi:app"]
+# The others are `python -m lookup_app.changes` and `python -m lookup_app.rpc`.
+CMD ["python", "-m", "lookup_app", "--host", "0.0.0.0", "--port", "8000"]

@@ -19,10 +19,15 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Instrument(NamedTuple):
-    """An instrument as it is stored: `body` is the answer, byte by byte."""
+    """An instrument as it is stored: `body` is the answer, byte by byte.
+
+    `stale_s` is None for an answer that is coherent with the store; else the store is away, and the answer is at most
+    that many seconds old.
+    """
 
     version: int
     body: bytes
+    stale_s: float | None = None
 
     @property
     def etag(self) -> str:
@@ -37,21 +42,22 @@ class _Tombstone(msgspec.Struct):
 _decode_tombstone = msgspec.json.Decoder(_Tombstone).decode
 
 
-def instrument_of(name: str, stored: bytes | None) -> Instrument:
+def instrument_of(name: str, stored: bytes | None, stale_s: float | None = None) -> Instrument:
     """The instrument in stored bytes. `name` is what was asked for. Raises Problem if there is none."""
     if stored is None:
-        raise unknown(name)
+        raise unknown(name, stale_s)
     if not _is_of_the_store(stored):
-        raise _unreadable(name)
+        raise unreadable(name)
     if is_tombstone(stored):
-        raise _deleted(name, stored)
-    return Instrument(version_of(stored), stored)
+        raise _deleted(name, stored, stale_s)
+    return Instrument(version_of(stored), stored, stale_s)
 
 
-def unknown(name: str) -> Problem:
+def unknown(name: str, stale_s: float | None = None) -> Problem:
     """404 for what was never known, or is known no more."""
     name = name[:VALUE_CHARACTERS_MAX]
-    return Problem(ProblemType.UNKNOWN_INSTRUMENT, f"No instrument is known as {name!r}.", {"value": name})
+    detail = f"No instrument is known as {name!r}."
+    return Problem(ProblemType.UNKNOWN_INSTRUMENT, detail, {"value": name}, stale_s=stale_s)
 
 
 def member_reader(field: Field) -> Callable[[str, bytes], str | None]:
@@ -66,10 +72,17 @@ def member_reader(field: Field) -> Callable[[str, bytes], str | None]:
         try:
             value = decode(stored).value
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise _unreadable(name) from None
+            raise unreadable(name) from None
         return None if value is None else str(value)
 
     return read
+
+
+def unreadable(name: str) -> Problem:
+    """503 for what somebody else wrote under a key of ours."""
+    name = name[:VALUE_CHARACTERS_MAX]
+    detail = f"What is stored for {name!r} is not an instrument. The next change of the instrument replaces it."
+    return Problem(ProblemType.UNREADABLE_ENTRY, detail, {"value": name})
 
 
 def _is_of_the_store(stored: bytes) -> bool:
@@ -77,16 +90,12 @@ def _is_of_the_store(stored: bytes) -> bool:
     return stored.startswith(_HEAD) and len(version) == 16 and version.isdigit() and stored.endswith(_TAIL)
 
 
-def _deleted(name: str, stored: bytes) -> Problem:
+def _deleted(name: str, stored: bytes, stale_s: float | None) -> Problem:
     try:
         deleted_at = (_EPOCH + timedelta(microseconds=_decode_tombstone(stored).deleted_at_us)).isoformat()
     except (msgspec.DecodeError, UnicodeDecodeError, OverflowError):
-        raise _unreadable(name) from None
+        raise unreadable(name) from None
     deleted_at = deleted_at.replace("+00:00", "Z")
     extra = {"value": name, "deleted_at": deleted_at, "version": version_of(stored)}
-    return Problem(ProblemType.DELETED_INSTRUMENT, f"The instrument {name!r} was deleted at {deleted_at}.", extra)
-
-
-def _unreadable(name: str) -> Problem:
-    detail = f"What is stored for {name!r} is not an instrument. The next change of the instrument replaces it."
-    return Problem(ProblemType.UNREADABLE_ENTRY, detail, {"value": name[:VALUE_CHARACTERS_MAX]})
+    detail = f"The instrument {name!r} was deleted at {deleted_at}."
+    return Problem(ProblemType.DELETED_INSTRUMENT, detail, extra, stale_s=stale_s)

@@ -5,60 +5,72 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final, Protocol
 
 from instrument_cache.errors import StoreUnavailable
-from lookup_app.service import Reader
+from lookup_app.redis_reader import Fetched
 
 PAUSE_S: Final = 0.25
-T = TypeVar("T")
+
+
+class Fetcher(Protocol):
+    """Reads full keys from Redis. Raises StoreUnavailable."""
+
+    def fetch(self, keys: Sequence[str]) -> Fetched: ...
 
 
 class FailFast:
-    """A reader that, after a read that failed slowly, refuses reads at once and lets one through per pause.
+    """A circuit breaker: after a read that failed slowly, it refuses reads at once and lets one through per pause.
 
     Each read that waits for a hung store holds one of few threads. Without this, the requests behind it would wait for
     their turn only to wait again, and "unavailable" would come late by the length of the queue. Failures that come
-    quickly (a refused connection, a wrong password) need no such help and close nothing. Times in seconds.
+    quickly (a refused connection, a wrong password) need no such help and refuse nothing. Times in seconds.
+
+    Who watches the store by other means says what it sees: `refuse`, or `allow`.
     """
 
     def __init__(
-        self, reader: Reader, slow_s: float, pause_s: float = PAUSE_S, monotonic: Callable[[], float] = time.monotonic
+        self, store: Fetcher, slow_s: float, pause_s: float = PAUSE_S, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._reader, self._slow_s, self._pause_s, self._monotonic = reader, slow_s, pause_s, monotonic
+        self._store, self._slow_s, self._pause_s, self._monotonic = store, slow_s, pause_s, monotonic
         self._lock = threading.Lock()
-        self._closed_until_s: float | None = None
+        self._refused_until_s: float | None = None
 
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        return self._try(lambda: self._reader.get_many(keys))
+    @property
+    def refuses(self) -> bool:
+        """True while the store is taken to be away; a read may still be let through to see whether it is back."""
+        return self._refused_until_s is not None
 
-    def counters(self) -> dict[str, int]:
-        return self._try(self._reader.counters)
+    def refuse(self) -> None:
+        """The store is away: refuse reads from now on, but one per pause."""
+        with self._lock:
+            self._refused_until_s = self._monotonic() + self._pause_s
 
-    def _try(self, read: Callable[[], T]) -> T:
+    def allow(self) -> None:
+        """The store is there."""
+        self._refused_until_s = None
+
+    def fetch(self, keys: Sequence[str]) -> Fetched:
+        """Raises StoreUnavailable: refused, or the store's own."""
         started_s = self._enter()
         try:
-            found = read()
+            fetched = self._store.fetch(keys)
         except StoreUnavailable:
-            self._close_if_slow(started_s)
+            if self._monotonic() - started_s >= self._slow_s:
+                self.refuse()
             raise
-        self._closed_until_s = None
-        return found
+        if self._refused_until_s is not None:
+            self._refused_until_s = None
+        return fetched
 
     def _enter(self) -> float:
         """The time, or StoreUnavailable. Who comes first after a pause tries the store and starts the next pause."""
         now_s = self._monotonic()
-        if self._closed_until_s is None:
+        if self._refused_until_s is None:
             return now_s
         with self._lock:
-            if self._closed_until_s is not None:
-                if now_s < self._closed_until_s:
+            if self._refused_until_s is not None:
+                if now_s < self._refused_until_s:
                     raise StoreUnavailable("Redis did not answer in time a moment ago; it is tried again shortly")
-                self._closed_until_s = now_s + self._pause_s
+                self._refused_until_s = now_s + self._pause_s
         return now_s
-
-    def _close_if_slow(self, started_s: float) -> None:
-        now_s = self._monotonic()
-        if now_s - started_s >= self._slow_s:
-            with self._lock:
-                self._closed_until_s = now_s + self._pause_s

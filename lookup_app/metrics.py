@@ -1,76 +1,88 @@
-"""What Prometheus may know: this process's requests, and the store's accounting of changes."""
+"""What Prometheus may know of the lookup service: requests, reads of the cache, and gauges that the parts give.
+
+Requests are counted in plain numbers in this process, and become Prometheus's samples when somebody asks. Of several
+workers, each writes its numbers to a folder that they share, and whoever is asked adds them up.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import threading
+from bisect import bisect_left
+from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-from instrument_cache.change import Outcome
 from instrument_cache.errors import StoreUnavailable
+from lookup_app.metric_families import STORE_UP, FamilyCollector, Gauge, combine
+from lookup_app.metric_snapshot import BUCKETS_S, Snapshot, merged
+from lookup_app.worker_files import WorkerFiles
 
-_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.5, 1.0)
+FLUSH_S: Final = 1.0
 
 
 class LookupMetrics:
-    """The metrics of one application, in a registry of its own."""
+    """The metrics of one application, in a registry of its own. Safe to share between threads.
 
-    def __init__(self, counters: Callable[[], dict[str, int]]) -> None:
+    `check` raises StoreUnavailable unless the store answers. `folder` is where several workers add up; None: there is
+    one worker.
+    """
+
+    def __init__(self, check: Callable[[], object], folder: str | None = None) -> None:
+        self._check = check
+        self._lock = threading.Lock()
+        self._requests: dict[tuple[str, str, str, int], list[float]] = {}
+        self._reads: dict[tuple[str, str], int] = {}
+        self._gauges: dict[Gauge, Callable[[], float]] = {STORE_UP: self._store_up}
+        self._files = WorkerFiles(folder) if folder else None
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "instrument_cache_lookup_requests",
-            "Requests answered, by route, outcome (ok, not-modified or the type of the problem) and HTTP status.",
-            ["route", "outcome", "status"],
-            registry=self._registry,
-        )
-        self._latency_s = Histogram(
-            "instrument_cache_lookup_latency_seconds",
-            "Time from the request's arrival in the application to its answer.",
-            ["route"],
-            buckets=_BUCKETS_S,
-            registry=self._registry,
-        )
-        self._registry.register(_StoreCollector(counters))
+        self._registry.register(FamilyCollector(self._total))
         ProcessCollector(registry=self._registry)
+        if self._files is not None:
+            self._files.keep_written(self._for_others, FLUSH_S)
 
-    def observe(self, route: str, outcome: str, status: int, latency_s: float) -> None:
-        """Count one answered request."""
-        self._requests.labels(route, outcome, str(status)).inc()
-        self._latency_s.labels(route).observe(latency_s)
+    def observe(self, dataset: str, route: str, outcome: str, status: int, latency_s: float) -> None:
+        """Count one answered request. `dataset` is "" where there is none."""
+        bucket = bisect_left(BUCKETS_S, latency_s) + 1
+        with self._lock:
+            cells = self._requests.get((dataset, route, outcome, status))
+            if cells is None:
+                cells = self._requests[dataset, route, outcome, status] = [0.0] * (len(BUCKETS_S) + 2)
+            cells[0] += latency_s
+            cells[bucket] += 1
+
+    def reads(self, dataset: str, outcome: str, count: int) -> None:
+        """Count keys that were read: `hit`, `miss`, `stale` or `error`."""
+        with self._lock:
+            self._reads[dataset, outcome] = self._reads.get((dataset, outcome), 0) + count
+
+    def show(self, gauge: Gauge, read: Callable[[], float]) -> None:
+        """Have a gauge read with each scrape."""
+        self._gauges[gauge] = read
 
     def exposition(self) -> bytes:
-        """All metrics in Prometheus's text format."""
+        """All metrics in Prometheus's text format, those of every worker added up."""
         return generate_latest(self._registry)
 
+    def _total(self) -> Snapshot:
+        own = self._snapshot(self._gauges)
+        return own if self._files is None else merged([own, *self._files.others()], combine)
 
-class _StoreCollector(Collector):
-    """Reads the store's counters at each scrape. A store that is away is a fact to report, not a failed scrape."""
+    def _for_others(self) -> Snapshot:
+        """Without asking the store: that is for who is scraped."""
+        return self._snapshot({gauge: read for gauge, read in self._gauges.items() if gauge is not STORE_UP})
 
-    def __init__(self, counters: Callable[[], dict[str, int]]) -> None:
-        self._counters = counters
+    def _snapshot(self, gauges: dict[Gauge, Callable[[], float]]) -> Snapshot:
+        shown = {gauge.name: float(read()) for gauge, read in gauges.items()}
+        with self._lock:
+            requests = {key: list(cells) for key, cells in self._requests.items()}
+            return Snapshot(os.getpid(), [*requests.items()], [*self._reads.items()], shown)
 
-    def collect(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("instrument_cache_store_up", "1 if the store answered this scrape, else 0.")
+    def _store_up(self) -> float:
+        """A store that is away is a fact to report, not a failed scrape."""
         try:
-            counters = self._counters()
+            self._check()
         except StoreUnavailable:
-            up.add_metric([], 0)
-            yield up
-            return
-        up.add_metric([], 1)
-        yield up
-        yield from _accounting(counters)
-
-
-def _accounting(counters: dict[str, int]) -> Iterator[Metric]:
-    changes = CounterMetricFamily(
-        "instrument_cache_changes", "Changes that the stream brought, by what became of them.", labels=["outcome"]
-    )
-    for outcome in Outcome:
-        changes.add_metric([outcome.value], counters.get(outcome, 0))
-    yield changes
-    help_text = "Changes decided between equal versions; each is also counted as applied or stale."
-    yield CounterMetricFamily("instrument_cache_ties", help_text, value=counters.get("ties", 0))
+            return 0.0
+        return 1.0

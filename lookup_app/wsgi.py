@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from collections.abc import Callable
+from typing import Any
 
 from instrument_cache.errors import InstrumentCacheError
 from instrument_cache.logs import configure_logging
 from lookup_app.app import create_app
 from lookup_app.config import lookup_settings
+from lookup_app.drain import drain_on_sigterm
+from lookup_app.observation import create_observation
 from lookup_app.orphans import end_with_server
+from lookup_app.protection.assembly import create_protection
+from lookup_app.protection.settings import protection_settings
+from lookup_app.sampling import sampling_settings
+from lookup_app.server_settings import server_settings
+from lookup_app.slow_body import BodyLimit
 
 
-def _app() -> Flask:
+def _app() -> Callable[..., Any]:
     end_with_server()
     try:
         configure_logging("lookup")
-        return create_app(lookup_settings())
+        server = server_settings()
+        drain_on_sigterm(server.drain_s)  # before any thread begins: each must have the signal blocked
+        settings = lookup_settings()
+        names = [path.stem for path in settings.contract_paths]
+        protection = create_protection(protection_settings(), names, settings.redis_url, settings.redis_timeout_s)
+        observation = create_observation(sampling_settings(), server.metrics_folder)
+        wsgi_app = create_app(settings, protection=protection, observation=observation).wsgi_app
+        return BodyLimit(wsgi_app, server.body_timeout_s, server.threads) if server.body_timeout_s else wsgi_app
     except InstrumentCacheError as error:
         raise SystemExit(f"lookup: {error}") from None
 
 
+# Not the Flask object: each request would go through one more call.
 app = _app()

@@ -53,12 +53,12 @@ def change(store: RedisStore) -> Callable[..., int]:
 
 @pytest.fixture
 def client(redis_server: RedisServer) -> FlaskClient:
-    return create_app(LookupSettings(redis_server.url, CONTRACT_PATH)).test_client()
+    return create_app(LookupSettings(redis_server.url, (CONTRACT_PATH,))).test_client()
 
 
 @pytest.fixture
 def granian(redis_server: RedisServer, tmp_path: Path) -> Iterator[Granian]:
-    server = Granian(tmp_path, {"ICACHE_REDIS_URL": redis_server.url})
+    server = Granian(tmp_path, {"ICACHE_REDIS_URL": redis_server.url, "ICACHE_LOOKUP_DRAIN_S": "0"})
     server.start()
     yield server
     server.stop()

@@ -133,7 +133,7 @@ class Granian:
         """Start it and wait until it answers."""
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(self.port)]
         command += ["--workers", "1", "--blocking-threads", "4", "lookup_app.wsgi:app"]
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT), **self.environment}
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "ICACHE_LOOKUP_DRAIN_S": "0", **self.environment}
         with (self.folder / "lookup.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
         wait_until(self.answers, "granian answers")

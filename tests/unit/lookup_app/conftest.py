@@ -17,7 +17,8 @@ from instrument_cache.errors import StoreUnavailable
 from instrument_cache.store.memory import MemoryStore
 from lookup_app.app import create_app
 from lookup_app.config import LookupSettings
-from lookup_app.service import LookupService
+from lookup_app.datasets import Datasets
+from lookup_app.service import LookupService, StoreReader
 
 PROJECT = Path(__file__).parents[3]
 CONTRACT_PATH = PROJECT / "contracts" / "instruments.yaml"
@@ -72,14 +73,19 @@ def change(store: WatchedStore, contract: Contract) -> Callable[..., None]:
 
 @pytest.fixture
 def service(store: WatchedStore, contract: Contract) -> LookupService:
-    return LookupService(store, contract)
+    return LookupService(StoreReader(store), contract)
 
 
 @pytest.fixture
 def settings() -> LookupSettings:
-    return LookupSettings("redis://unused", CONTRACT_PATH, body_bytes_max=4096, batch_ids_max=5)
+    return LookupSettings("redis://unused", (CONTRACT_PATH,), body_bytes_max=4096, batch_ids_max=5)
 
 
 @pytest.fixture
-def client(settings: LookupSettings, service: LookupService) -> FlaskClient:
-    return create_app(settings, service).test_client()
+def datasets(service: LookupService) -> Datasets:
+    return Datasets([service])
+
+
+@pytest.fixture
+def client(settings: LookupSettings, datasets: Datasets) -> FlaskClient:
+    return create_app(settings, datasets).test_client()

@@ -8,6 +8,7 @@ import pytest
 
 from instrument_cache.errors import StoreUnavailable
 from lookup_app.fail_fast import FailFast
+from lookup_app.redis_reader import Fetched
 
 
 class Store:
@@ -22,16 +23,12 @@ class Store:
     def monotonic(self) -> float:
         return self.now_s
 
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+    def fetch(self, keys: Sequence[str]) -> Fetched:
         self.reads += 1
         self.now_s += self.takes_s
         if self.away:
             raise StoreUnavailable("away")
-        return [None for _ in keys]
-
-    def counters(self) -> dict[str, int]:
-        self.get_many([])
-        return {"applied": 1}
+        return Fetched([None for _ in keys], "here")
 
 
 @pytest.fixture
@@ -40,66 +37,76 @@ def store() -> Store:
 
 
 @pytest.fixture
-def reader(store: Store) -> FailFast:
+def breaker(store: Store) -> FailFast:
     return FailFast(store, slow_s=0.1, pause_s=0.25, monotonic=store.monotonic)
 
 
-def fails(reader: FailFast) -> None:
+def fails(breaker: FailFast) -> None:
     with pytest.raises(StoreUnavailable):
-        reader.get_many(["k"])
+        breaker.fetch(["k"])
 
 
-def test_answers_pass(reader: FailFast) -> None:
-    assert reader.get_many(["a", "b"]) == [None, None]
-    assert reader.counters() == {"applied": 1}
+def test_answers_pass(breaker: FailFast) -> None:
+    assert breaker.fetch(["a", "b"]) == ([None, None], "here")
+    assert not breaker.refuses
 
 
-def test_after_a_slow_failure_the_store_is_left_alone_for_a_pause(reader: FailFast, store: Store) -> None:
+def test_after_a_slow_failure_the_store_is_left_alone_for_a_pause(breaker: FailFast, store: Store) -> None:
     store.away, store.takes_s = True, 0.15
     for _ in range(50):
-        fails(reader)
-    assert store.reads == 1
+        fails(breaker)
+    assert (store.reads, breaker.refuses) == (1, True)
     store.now_s += 0.25
     for _ in range(50):
-        fails(reader)
-    assert store.reads == 2
+        fails(breaker)
+    assert (store.reads, breaker.refuses) == (2, True)
 
 
-def test_while_one_tries_the_others_are_refused(reader: FailFast, store: Store) -> None:
+def test_while_one_tries_the_others_are_refused(breaker: FailFast, store: Store) -> None:
     store.away, store.takes_s = True, 0.15
-    fails(reader)
+    fails(breaker)
     store.now_s += 0.25
     refused: list[bool] = []
 
-    def meanwhile(keys: Sequence[str]) -> list[bytes | None]:
+    def meanwhile(keys: Sequence[str]) -> Fetched:
         store.now_s += 0.1
-        fails(reader)
+        fails(breaker)
         refused.append(True)
-        return [None]
+        return Fetched([None], "here")
 
-    store.get_many = meanwhile  # type: ignore[method-assign]
-    assert reader.get_many(["k"]) == [None]
+    store.fetch = meanwhile  # type: ignore[method-assign]
+    assert breaker.fetch(["k"]).values == [None]
     assert refused == [True]
 
 
-def test_the_first_answer_opens_again(reader: FailFast, store: Store) -> None:
+def test_the_first_answer_opens_again(breaker: FailFast, store: Store) -> None:
     store.away, store.takes_s = True, 0.15
-    fails(reader)
+    fails(breaker)
     store.away, store.now_s = False, store.now_s + 0.25
     for _ in range(10):
-        reader.get_many(["k"])
-    assert store.reads == 11
+        breaker.fetch(["k"])
+    assert (store.reads, breaker.refuses) == (11, False)
 
 
-def test_a_slow_answer_closes_nothing(reader: FailFast, store: Store) -> None:
+def test_a_slow_answer_refuses_nothing(breaker: FailFast, store: Store) -> None:
     store.takes_s = 0.15
     for _ in range(10):
-        reader.get_many(["k"])
+        breaker.fetch(["k"])
     assert store.reads == 10
 
 
-def test_a_quick_failure_closes_nothing(reader: FailFast, store: Store) -> None:
+def test_a_quick_failure_refuses_nothing(breaker: FailFast, store: Store) -> None:
     store.away, store.takes_s = True, 0.001
     for _ in range(10):
-        fails(reader)
+        fails(breaker)
     assert store.reads == 10
+
+
+def test_who_watches_the_store_decides_too(breaker: FailFast, store: Store) -> None:
+    breaker.refuse()
+    for _ in range(10):
+        fails(breaker)
+    assert store.reads == 0
+    breaker.allow()
+    breaker.fetch(["k"])
+    assert store.reads == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from instrument_cache.contract import Alias, Contract, Field
 from instrument_cache.errors import IdentifierError, StoreUnavailable
 from lookup_app.entries import Instrument
 from lookup_app.problems import Problem, ProblemType
-from lookup_app.service import LookupService
+from lookup_app.service import Found, LookupService, StoreReader
 
 APPLE = {"cusip": "037833100", "pme": "P-1", "name": "Apple Inc"}
 MICROSOFT = {"cusip": "594918104", "pme": "P-2"}
@@ -130,7 +130,7 @@ def test_an_alias_that_breaks_its_pattern_is_not_read(service: LookupService, st
 
 def test_every_alias_of_the_contract_works(store: Any, contract: Contract) -> None:
     figi, rank = Field("figi", str), Field("rank", int)
-    service = LookupService(store, replace(contract, aliases=(Alias("f", figi), Alias("r", rank))))
+    service = LookupService(StoreReader(store), replace(contract, aliases=(Alias("f", figi), Alias("r", rank))))
     store.offer({"f:BBG000B9XRY4": b'{"v":1763674000123456,"cusip":"037833100"}'})
     store.offer({"r:7": b'{"v":1763674000123456,"cusip":"037833100"}'})
     store.offer({"instr:037833100": b'{"v":1763674000123456,"cusip":"037833100","figi":"BBG000B9XRY4","rank":7}'})
@@ -176,6 +176,39 @@ def test_a_batch_is_one_read_in_order_with_duplicates(service: LookupService, st
     kinds = [result.kind.slug if isinstance(result, Problem) else result.version for result in results]
     assert kinds == ["deleted-instrument", VERSION, "invalid-identifier", VERSION, "unknown-instrument", VERSION]
     assert store.reads == [["instr:594918104", "instr:037833100", "instr:023135106"]]
+
+
+def test_a_batch_of_aliases_is_two_reads_in_order(service: LookupService, store: Any, change: Change) -> None:
+    change(APPLE)
+    change(MICROSOFT)
+    change({**MICROSOFT, "pme": "P-3"}, version=VERSION + 1)
+    store.offer({"pme:P-4": b"garbage"})
+    results = service.batch(["P-3", "P-1", "P-2", "-", "P-9", "P-1", "P-4"], by="pme")
+    kinds = [result.kind.slug if isinstance(result, Problem) else result.version for result in results]
+    unknown = "unknown-instrument"
+    assert kinds == [VERSION + 1, VERSION, unknown, "invalid-identifier", unknown, VERSION, "unreadable-entry"]
+    assert store.reads == [
+        ["pme:P-3", "pme:P-1", "pme:P-2", "pme:P-9", "pme:P-4"],
+        ["instr:594918104", "instr:037833100"],
+    ]
+
+
+class StaleReader(StoreReader):
+    """Redis is away: answers are from before."""
+
+    def read(self, keys: Sequence[str]) -> Found:
+        return Found(super().read(keys).values, 1.5)
+
+
+def test_what_is_stale_says_so(store: Any, contract: Contract, change: Change) -> None:
+    change(APPLE)
+    service = LookupService(StaleReader(store), contract)
+    assert service.by_key("037833100").stale_s == service.by_alias("pme", "P-1").stale_s == 1.5
+    assert [result.stale_s for result in service.batch(["037833100", "594918104"])] == [1.5, 1.5]
+    for read in (lambda: service.by_key("594918104"), lambda: service.by_alias("pme", "P-7")):
+        with pytest.raises(Problem) as caught:
+            read()
+        assert caught.value.stale_s == 1.5
 
 
 def test_an_unavailable_store_is_said_so(service: LookupService, store: Any) -> None:
