@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the laptop stack and the tests need, into .tools/ (or $ICACHE_TOOLS). Safe to run again: a step whose
 # inputs did not change is skipped. Usage: setup.sh [stack|test|bench|schema-registry]   (test adds what only the tests need,
-# bench what only the comparison with other sinks needs, schema-registry what that part of the stack needs)
+# bench what only the comparisons with other products need, schema-registry what that part of the stack needs)
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -52,6 +52,10 @@ apt_missing() {
         command -v chromium >/dev/null || missing+=(chromium)
         command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
     fi
+    if [ "$profile" = bench ]; then
+        command -v webdis >/dev/null || missing+=(webdis)
+        command -v cc >/dev/null || missing+=(gcc libc6-dev)
+    fi
     echo "${missing[@]}"
 }
 
@@ -94,6 +98,15 @@ venv() {
 }
 step "Python: Airflow, operations, tests" "airflow-$(digest "$root/requirements.txt")" venv airflow "$root/requirements.txt"
 step "Python: Flink" "flink-$(digest "$root/flink_jobs/requirements-test.txt")" venv flink "$root/flink_jobs/requirements-test.txt"
+
+# Feast's tree and ours do not fit into one environment.
+install_feast() {
+    "$uv" venv -q --clear --python "$python" "$tools/feast"
+    "$uv" pip sync -q --require-hashes --python "$tools/feast/bin/python" "$root/benchmarks/lookup_load/feast.txt"
+}
+if [ "$profile" = bench ]; then
+    step "Feast" "feast-$(digest "$root/benchmarks/lookup_load/feast.txt")" install_feast
+fi
 
 # --- Java -------------------------------------------------------------------------------------------------------------
 jars() { rm -rf "$tools/$2" && mvn -B -q -f "$here/$1" dependency:copy-dependencies -DoutputDirectory="$tools/$2"; }
