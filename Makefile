@@ -28,7 +28,7 @@ up: setup
 down:
 	@./icache down
 
-##   make test             lint, types and every test (≤ 45 minutes)
+##   make test             lint, types and every test (≤ 55 minutes)
 .PHONY: test
 test: setup-test lint
 	$(PYTEST) $(FAST_TESTS)
@@ -58,6 +58,11 @@ setup:
 	@echo "Checking what is installed"
 	@local_stack/setup/setup.sh stack
 
+##   make proto            write the Python code of lookup_app/rpc/lookup.proto
+.PHONY: proto
+proto: setup-test
+	$(PYTHON) -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. lookup_app/rpc/lookup.proto
+
 .PHONY: setup-test
 setup-test:
 	@echo "Checking what is installed"
@@ -70,4 +75,5 @@ lock:
 	$(COMPILE) flink_jobs/requirements.in -o flink_jobs/requirements.txt
 	$(COMPILE) flink_jobs/requirements-test.in -c flink_jobs/requirements.txt -o flink_jobs/requirements-test.txt
 	$(COMPILE) lookup_app/requirements.in -c requirements.txt -o lookup_app/requirements.txt
+	$(COMPILE) benchmarks/lookup_load/feast.in -o benchmarks/lookup_load/feast.txt
 	for lock in docker/locks/*.in; do $(COMPILE) $$lock -c requirements.txt -o $${lock%.in}.txt || exit 1; done

@@ -23,6 +23,8 @@ from instrument_cache.settings import Environment, contract_path
 from instrument_cache.source.registry import open_source
 from local_stack import publish, up
 from local_stack.commands.account import account
+from local_stack.commands.api import api
+from local_stack.commands.apikey import apikey
 from local_stack.commands.contract import contract
 from local_stack.commands.dlq import dlq
 from local_stack.commands.freshness import freshness
@@ -269,6 +271,8 @@ def _contract(instance: Instance) -> Any:
 
 
 main.add_command(account)
+main.add_command(apikey)
+main.add_command(api)
 main.add_command(contract)
 main.add_command(dlq)
 main.add_command(freshness)

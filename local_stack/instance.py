@@ -23,6 +23,9 @@ SCHEMA_REGISTRY_API: Final = "/apis/ccompat/v7"
 # Every port of the stack, before the offset. docs/local-stack.md lists them too.
 PORTS: Final = {
     "lookup": 8000,
+    "lookup-changes": 8001,
+    "lookup-rpc": 8002,
+    "lookup-rpc-operations": 8003,
     "airflow": 8080,
     "flink": 8081,
     "simulator": 8082,

@@ -9,7 +9,7 @@ from local_stack.components.airflow import AIRFLOW
 from local_stack.components.component import Component
 from local_stack.components.flink import JOBMANAGER, TASKMANAGER
 from local_stack.components.kafka import KAFKA
-from local_stack.components.product import EXPORTER, FEED, LOOKUP, POD_RUNNER, SIMULATOR
+from local_stack.components.product import EXPORTER, FEED, LOOKUP, LOOKUP_CHANGES, LOOKUP_RPC, POD_RUNNER, SIMULATOR
 from local_stack.components.redis import REDIS
 from local_stack.components.s3 import S3
 from local_stack.components.schema_registry import SCHEMA_REGISTRY
@@ -26,6 +26,8 @@ COMPONENTS: Final[tuple[Component, ...]] = (
     *AIRFLOW,
     FEED,
     LOOKUP,
+    LOOKUP_CHANGES,
+    LOOKUP_RPC,
     EXPORTER,
 )
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from local_stack.airflow_api import AirflowApi
 from local_stack.instance import Instance
+from local_stack.synthetic import synthetic_cusip
 
 HERE = Path(__file__).parent
 OPTIONS = [
@@ -33,6 +34,12 @@ def shoot(page: Page, url: str, wait_for: str, name: str) -> None:
     page.screenshot(path=HERE / f"{name}.png")
 
 
+def lookup_page(instance: Instance) -> str:
+    """The page for people, with the first of the instruments that a stack without data begins with."""
+    key = synthetic_cusip(0)
+    return f"{instance.url('lookup')}/?dataset=instruments&by=cusip&id={key}"
+
+
 def main() -> None:
     instance = Instance.from_environment()
     run = quote(AirflowApi(instance).runs(DAG, "running")[0]["dag_run_id"], safe="")
@@ -45,6 +52,8 @@ def main() -> None:
         shoot(page, f"{airflow}/dags/{DAG}/runs/{run}", "watch_job", "airflow-stream-run")
         shoot(page, f"{airflow}/dags/{DAG}/runs/{run}/tasks/ensure_job", "job_started", "airflow-pod-log")
         shoot(page, f"{instance.url('flink')}/#/job/running", "instrument-cache.instruments.v", "flink-job")
+        page.set_viewport_size({"width": 1280, "height": 1000})
+        shoot(page, lookup_page(instance), "coherent with the store", "lookup-page")
         browser.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -53,12 +54,30 @@ def _exporter_command(instance: Instance) -> list[str]:
     return [str(instance.python), "-m", "exporter", "--host", "127.0.0.1", "--port", port]
 
 
-def _lookup_command(instance: Instance) -> list[str]:
-    return [
-        *(str(instance.python), "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
-        *("--port", str(instance.port("lookup")), "--workers", "1", "--blocking-threads", "4"),
-        *("--no-ws", "--process-name", "instrument-cache-lookup", "lookup_app.wsgi:app"),
-    ]
+def _serves(module: str, *ports: tuple[str, str]) -> Callable[[Instance], list[str]]:
+    """The command of a process of the lookup service; `ports` are (option, name of the port)."""
+
+    def command(instance: Instance) -> list[str]:
+        options = [part for option, name in ports for part in (option, str(instance.port(name)))]
+        return [str(instance.python), "-m", module, "--host", "127.0.0.1", *options]
+
+    return command
+
+
+def _serving_environment(instance: Instance) -> dict[str, str]:
+    """On a laptop nobody has to be told, before a process ends, to send his requests elsewhere."""
+    return {**instance.settings(), "ICACHE_LOOKUP_DRAIN_S": "1"}
+
+
+def _lookup_environment(instance: Instance) -> dict[str, str]:
+    return {**_serving_environment(instance), "ICACHE_LOOKUP_CHANGES_URL": instance.url("lookup-changes")}
+
+
+def _changes_environment(instance: Instance) -> dict[str, str]:
+    """The service's page is of another origin: the port makes it one. People call it by either name."""
+    page = instance.url("lookup")
+    origins = f"{page},{page.replace('127.0.0.1', 'localhost')}"
+    return {**_serving_environment(instance), "ICACHE_LOOKUP_CHANGES_ORIGINS": origins}
 
 
 def _pod_runner_prepare(instance: Instance) -> None:
@@ -104,11 +123,30 @@ FEED = Component(
 )
 LOOKUP = Component(
     name="lookup",
-    command=_lookup_command,
-    environment=lambda instance: instance.settings(),
+    command=_serves("lookup_app", ("--port", "lookup")),
+    environment=_lookup_environment,
     is_ready=lambda instance: answers(instance.url("lookup") + "/readyz"),
     ports=("lookup",),
+    stop_timeout_s=12,
     needs=("redis",),
+)
+LOOKUP_CHANGES = Component(
+    name="lookup-changes",
+    command=_serves("lookup_app.changes", ("--port", "lookup-changes")),
+    environment=_changes_environment,
+    is_ready=lambda instance: answers(instance.url("lookup-changes") + "/readyz"),
+    ports=("lookup-changes",),
+    stop_timeout_s=12,
+    needs=("redis", "kafka"),
+)
+LOOKUP_RPC = Component(
+    name="lookup-rpc",
+    command=_serves("lookup_app.rpc", ("--port", "lookup-rpc"), ("--operations-port", "lookup-rpc-operations")),
+    environment=_serving_environment,
+    is_ready=lambda instance: answers(instance.url("lookup-rpc-operations") + "/readyz"),
+    ports=("lookup-rpc", "lookup-rpc-operations"),
+    stop_timeout_s=12,
+    needs=("redis", "kafka"),
 )
 EXPORTER = Component(
     name="exporter",

@@ -152,7 +152,8 @@ def test_down_leaves_no_process_and_up_goes_on_where_it_was(stack: Stack) -> Non
     assert [pid for pid in processes if is_running(pid)] == []
     started = time.monotonic()
     stack.up()
-    assert time.monotonic() - started < 120
+    # An idle machine needs a minute. What must not be is an `up` that waits for what does not come.
+    assert time.monotonic() - started < 240
     stack.settle()
     assert stack.cached() == before
     stack.assert_equal_to_source()

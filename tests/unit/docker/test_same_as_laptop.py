@@ -130,14 +130,25 @@ def test_airflow_commands(part: Component, laptop: Instance, services: Services)
 
 
 def test_lookup(laptop: Instance) -> None:
-    """`--process-name` is for `ps` on a laptop; it takes a package that the image does not need."""
     instruction = (DOCKER / "lookup.Dockerfile").read_text().rpartition("\nCMD ")[2]
-    in_container = yaml.safe_load(instruction.replace("\\\n", ""))
-    on_laptop = product.LOOKUP.command(laptop)[2:]
-    name = on_laptop.index("--process-name")
-    expected = [*on_laptop[:name], *on_laptop[name + 2 :]]
-    expected[expected.index("127.0.0.1")] = "0.0.0.0"
-    assert in_container == expected
+    assert yaml.safe_load(instruction)[1:] == _everywhere(product.LOOKUP.command(laptop))
+
+
+@pytest.mark.parametrize("part", [product.LOOKUP_CHANGES, product.LOOKUP_RPC], ids=lambda part: part.name)
+def test_the_lookup_services_other_processes(part: Component, laptop: Instance, services: Services) -> None:
+    assert services[part.name]["command"][1:] == _everywhere(part.command(laptop))
+    assert services[part.name]["image"] == services["lookup"]["image"]
+
+
+def test_the_page_may_listen_to_the_change_stream(laptop: Instance, services: Services) -> None:
+    for name, part in (("lookup", product.LOOKUP), ("lookup-changes", product.LOOKUP_CHANGES)):
+        for variable in ("ICACHE_LOOKUP_CHANGES_URL", "ICACHE_LOOKUP_CHANGES_ORIGINS"):
+            assert services[name]["environment"].get(variable) == part.environment(laptop).get(variable)
+
+
+def _everywhere(command: list[str]) -> list[str]:
+    """A command of the laptop, without its program, listening on every address."""
+    return ["0.0.0.0" if part == "127.0.0.1" else part for part in command[1:]]
 
 
 def _without(settings: dict[str, Any], names: set[str]) -> dict[str, Any]:
