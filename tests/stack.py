@@ -27,7 +27,7 @@ from instrument_cache.source.interface import Put, Source
 from instrument_cache.source.registry import open_source
 from instrument_cache.store.redis import RedisStore
 from local_stack.instance import DATASET, PROJECT, Instance
-from local_stack.processes import end, marked
+from local_stack.processes import end, is_running, marked
 from local_stack.stack import component
 from local_stack.supervisor import Supervisor
 from local_stack.up import await_applied, start, stop_all
@@ -125,8 +125,15 @@ class Stack:
 
     def processes(self) -> set[int]:
         """Every process that the stack started: by its mark, and by the session of its supervisor."""
+        return marked(str(self.home)) | self._of_session()
+
+    def assert_all_are_marked(self) -> None:
+        """A process that hides its mark could be left behind. One that just begins or ends is looked at again."""
+        wait_until(lambda: not self._of_session() - marked(str(self.home)), 10, what="a mark on every process")
+
+    def _of_session(self) -> set[int]:
         session = int((self.home / "run" / "supervisord.pid").read_text())
-        return marked(str(self.home)) | {pid for pid in _all_pids() if _session_of(pid) == session}
+        return {pid for pid in _all_pids() if _session_of(pid) == session and is_running(pid)}
 
 
 def _expected_bytes(event: Put) -> bytes | None:

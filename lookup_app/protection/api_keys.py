@@ -45,10 +45,16 @@ class ApiKeys:
         self._settings, self._datasets, self._store = settings, frozenset(datasets), store
         self._schemes, self._monotonic, self._wall = schemes, monotonic, wall
         self._closed_until_s = -math.inf
+        self._is_away = False
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """Look at the known keys again and again, so often that a revoked one is refused within the set time."""
         threading.Thread(target=self._run, name="api-keys", daemon=True).start()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._ended.set()
 
     def identify(self, credential: str, now_s: float) -> Identity:
         """Check a key. Raises Problem `unauthenticated` or `keys-unavailable`."""
@@ -67,8 +73,11 @@ class ApiKeys:
         try:
             records = self._store.get([key.id for key in keys])
         except StoreUnavailable as error:
-            logger.warning("api_keys_unavailable", known=len(known), error=str(error)[:200])
+            if not self._is_away:  # once, not each time until Redis is back
+                logger.warning("api_keys_unavailable", known=len(known), error=str(error)[:200])
+            self._is_away = True
             return
+        self._is_away = False
         for credential, key, record in zip(known, keys, records, strict=True):
             if self._refusal(key, record) is None and record is not None:
                 self.known.renew(credential, self._identity(record, now_s))
@@ -76,8 +85,7 @@ class ApiKeys:
                 self.known.forget(credential)
 
     def _run(self) -> None:
-        while True:
-            time.sleep(self._settings.ttl_s / 2)
+        while not self._ended.wait(self._settings.ttl_s / 2):
             if self.known:
                 self.refresh()
 

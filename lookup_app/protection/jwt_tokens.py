@@ -35,6 +35,10 @@ class JwtTokens:
         # Another set of keys may lack the one that a known token was checked with.
         self.keys = KeySet(settings, fetch or fetcher(settings.jwks), self.known.forget_all, monotonic)
 
+    def close(self) -> None:
+        """Read the issuer's keys no more."""
+        self.keys.close()
+
     def identify(self, credential: str, now_s: float) -> Identity:
         """Check the token in a header `Bearer …`. Raises Problem `unauthenticated` or `keys-unavailable`."""
         generation = self.keys.generation

@@ -51,12 +51,18 @@ class KeySet:
         self._failed = False
         self.generation = 0
         self._due = threading.Event()
+        self._ended = False
         self._read = threading.Condition()
 
     def start(self) -> None:
         """Read the keys now and from time to time, in a thread of its own."""
         self._due.set()
         threading.Thread(target=self._run, name="jwks", daemon=True).start()
+
+    def close(self) -> None:
+        """Read them no more."""
+        self._ended = True
+        self._due.set()
 
     def key(self, kid: str) -> Key | None:
         """The key with this id, or None if there is none. Raises Problem `keys-unavailable` if that cannot be told."""
@@ -114,6 +120,8 @@ class KeySet:
     def _run(self) -> None:
         while True:
             self._due.wait(self._pause_s())
+            if self._ended:
+                return
             self.refresh()
             with self._read:
                 self._due.clear()

@@ -97,6 +97,7 @@ class RpcServer:
         await asyncio.gather(*(stream.stop() for stream in self._parts.streams.values()))
         await self._grpc.stop(self._server.stop_s)
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._parts.protection.gate.close()
 
 
 def _options(settings: RpcSettings) -> list[tuple[str, int]]:

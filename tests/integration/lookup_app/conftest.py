@@ -7,15 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from instrument_cache.batch import BatchApplier
 from instrument_cache.connections import redis_client
 from instrument_cache.contract import load_contract
 from instrument_cache.store.redis import RedisStore
-from lookup_app.app import create_app
+from lookup_app.app import BACKING, create_app
 from lookup_app.config import LookupSettings
 from tests.integration.lookup_app.servers import PROJECT, Granian, RedisServer
 
@@ -52,8 +54,22 @@ def change(store: RedisStore) -> Callable[..., int]:
 
 
 @pytest.fixture
-def client(redis_server: RedisServer) -> FlaskClient:
-    return create_app(LookupSettings(redis_server.url, (CONTRACT_PATH,))).test_client()
+def make_app() -> Iterator[Callable[..., Flask]]:
+    """`create_app`, of which nothing is left at work after the test."""
+    apps: list[Flask] = []
+
+    def make(*arguments: Any, **options: Any) -> Flask:
+        apps.append(create_app(*arguments, **options))
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        app.extensions[BACKING].stop()
+
+
+@pytest.fixture
+def client(redis_server: RedisServer, make_app: Callable[..., Flask]) -> FlaskClient:
+    return make_app(LookupSettings(redis_server.url, (CONTRACT_PATH,))).test_client()
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from click.testing import CliRunner
+from flask import Flask
 from flask.testing import FlaskClient
 
 from instrument_cache.connections import redis_client
 from instrument_cache.errors import InstrumentCacheError, StoreUnavailable
 from local_stack.cli import main
-from lookup_app.app import create_app
 from lookup_app.config import LookupSettings
 from lookup_app.protection.assembly import create_protection
 from lookup_app.protection.key_store import KeyStore, parse
@@ -27,10 +27,13 @@ SETTINGS = ProtectionSettings(api_keys=ApiKeySettings(ttl_s=0.5), rate=RateSetti
 
 
 @pytest.fixture
-def service(redis_server: RedisServer, change: Callable[..., int]) -> FlaskClient:
+def service(
+    redis_server: RedisServer, change: Callable[..., int], make_app: Callable[..., Flask]
+) -> Iterator[FlaskClient]:
     change({"cusip": "037833100", "pme": "P-1"})
     protection = create_protection(SETTINGS, ["instruments"], redis_server.url)
-    return create_app(LookupSettings(redis_server.url, (CONTRACT_PATH,)), protection=protection).test_client()
+    yield make_app(LookupSettings(redis_server.url, (CONTRACT_PATH,)), protection=protection).test_client()
+    protection.gate.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import signal
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from lookup_app.app import BACKING, create_app
+from lookup_app.app import BACKING
 from lookup_app.config import LookupSettings
 from tests.integration.lookup_app.conftest import CONTRACT_PATH
 from tests.integration.lookup_app.sentinels import Sentinels
@@ -116,17 +116,13 @@ Serve = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def serve() -> Iterator[Serve]:
+def serve(make_app: Callable[..., Flask]) -> Serve:
     """serve(url): a client of a new service there."""
-    apps: list[Flask] = []
 
     def make(url: str, **settings: float) -> FlaskClient:
-        apps.append(create_app(LookupSettings(url, (CONTRACT_PATH,), **settings)))  # type: ignore[arg-type]
-        return apps[-1].test_client()
+        return make_app(LookupSettings(url, (CONTRACT_PATH,), **settings)).test_client()  # type: ignore[arg-type]
 
-    yield make
-    for app in apps:
-        app.extensions[BACKING].stop()
+    return make
 
 
 def warmed(client: FlaskClient) -> FlaskClient:

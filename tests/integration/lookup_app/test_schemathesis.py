@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from instrument_cache.contract import load_contract
 from instrument_cache.identifiers import is_cusip
-from lookup_app.app import create_app
 from lookup_app.config import LookupSettings
 from lookup_app.openapi.document import document
 from tests.integration.lookup_app.conftest import CONTRACT_PATH
@@ -47,11 +46,11 @@ schema = schemathesis.openapi.from_dict(document([load_contract(CONTRACT_PATH)],
 
 
 @pytest.fixture
-def app(redis_server: RedisServer, change: Change) -> Flask:
+def app(redis_server: RedisServer, change: Change, make_app: Callable[..., Flask]) -> Flask:
     for number, key in enumerate(KNOWN):
         change({"cusip": key, "pme": f"P-{number}", "name": "A name"})
     change({"cusip": "023135106"}, op="delete")
-    app = create_app(replace(SETTINGS, redis_url=redis_server.url))
+    app = make_app(replace(SETTINGS, redis_url=redis_server.url))
     wait_until(lambda: app.test_client().get("/readyz").status_code == 200, "the service is ready")
     return app
 

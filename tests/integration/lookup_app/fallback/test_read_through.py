@@ -14,12 +14,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from instrument_cache.connections import redis_client
 from instrument_cache.contract import load_contract
 from instrument_cache.store.redis import RedisStore
-from lookup_app.app import create_app
 from lookup_app.config import LookupSettings
 from lookup_app.fallback.breaker import Breaker
 from lookup_app.fallback.guarded import GuardedPut
@@ -86,9 +86,9 @@ def fallback(simulator: Simulator) -> FallbackSettings:
 
 
 @pytest.fixture
-def client(redis_server: RedisServer, fallback: FallbackSettings) -> FlaskClient:
+def client(redis_server: RedisServer, fallback: FallbackSettings, make_app: Callable[..., Flask]) -> FlaskClient:
     settings = LookupSettings(redis_server.url, (CONTRACT_PATH,), redis_timeout_s=1, fallback=fallback)
-    client = create_app(settings).test_client()
+    client = make_app(settings).test_client()
     wait_until(lambda: client.get("/readyz").status_code == 200, "the service is ready")
     return client
 

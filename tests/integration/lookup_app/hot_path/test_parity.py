@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from flask import Flask
 
 from instrument_cache.store.redis import RedisStore
-from lookup_app.app import BACKING, create_app
+from lookup_app.app import BACKING
 from lookup_app.config import LookupSettings
 from lookup_app.protection.assembly import Protection
 from lookup_app.protection.bulkhead import Bulkhead
@@ -60,16 +60,14 @@ def filled(redis_server: RedisServer, store: RedisStore) -> RedisServer:
 
 
 @pytest.fixture
-def apps(filled: RedisServer) -> Iterator[tuple[Flask, Flask]]:
+def apps(filled: RedisServer, make_app: Callable[..., Flask]) -> tuple[Flask, Flask]:
     """With the hot path, and without; both with a near cache that is coherent, and warm."""
     settings = LookupSettings(filled.url, (CONTRACT_PATH, ISSUERS))
-    made = tuple(create_app(replace(settings, hot_path=hot), protection=limited()) for hot in (True, False))
+    made = tuple(make_app(replace(settings, hot_path=hot), protection=limited()) for hot in (True, False))
     for app in made:
         client = app.test_client()
         wait_until(lambda client=client: client.get("/readyz").status_code == 200, "the near cache is warm")
-    yield made[0], made[1]
-    for app in made:
-        app.extensions[BACKING].stop()
+    return made[0], made[1]
 
 
 Answer = tuple[int, list[tuple[str, str]], bytes]

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from instrument_cache.settings import Environment
 from local_stack.synthetic import synthetic_cusip
-from lookup_app.app import create_app
 from lookup_app.config import lookup_settings
 from lookup_app.rpc import lookup_pb2 as pb
 from lookup_app.rpc import lookup_pb2_grpc
@@ -56,8 +56,8 @@ def rpc(world: World) -> Iterator[Rpc]:
 
 
 @pytest.fixture
-def rest(world: World) -> FlaskClient:
-    return create_app(lookup_settings(Environment(world.environment))).test_client()
+def rest(world: World, make_app: Callable[..., Flask]) -> FlaskClient:
+    return make_app(lookup_settings(Environment(world.environment))).test_client()
 
 
 def error_of(call: Any) -> tuple[grpc.StatusCode, dict[str, Any]]:
