@@ -45,16 +45,27 @@ class Answering:
         """True for a request that was chosen to be looked at closely, and once this process is about to stop."""
         return DRAIN.begun or (self._sampling is not None and self._sampling.of(environ) is not None)
 
-    def admit(self, environ: Environ, dataset: str, cost: int = 1) -> Caller | None:
+    def admit(self, environ: Environ, dataset: str) -> Caller | None:
         """What the answer's headers must say to who is let in; None: let Flask say why not."""
         if self._gate is None:
             return _NOBODY
         try:
-            admission = self._gate.admit(environ, dataset, cost)
+            admission = self._gate.admit(environ, dataset)
         except Problem:
             return None
         environ[ADMISSION] = admission
         return admission.headers
+
+    def charge(self, environ: Environ, cost: int) -> Caller | None:
+        """The same for who was admitted and is charged for more; None: let Flask say why not."""
+        if self._gate is None:
+            return _NOBODY
+        try:
+            self._gate.charge(environ, cost)
+        except Problem:
+            return None
+        headers: Caller = environ[ADMISSION].headers
+        return headers
 
     def refer(self, environ: Environ, start_response: StartResponse, found: Exception) -> Iterable[bytes]:
         """Let Flask answer with the error that was found."""

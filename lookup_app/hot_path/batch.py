@@ -25,7 +25,7 @@ from lookup_app.stale import stale_headers
 
 # The name of the view that gives the same answers.
 _ROUTE: Final = "batch"
-# Who may ask is looked at after the body is read here, so that it must be a small one.
+# A larger one is for Flask.
 _BODY_BYTES_MAX: Final = 64 * 1024
 _ACCEPTED: Final = frozenset((None, "*/*", JSON))
 _HEADERS: Final = (("Cache-Control", "no-store"), ("Vary", "Accept"))
@@ -47,13 +47,16 @@ class BatchRoute:
     def answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer, or let Flask do it."""
         began_s = perf_counter()
+        # Who may not ask is refused before his body is waited for.
+        if not self._is_usual(environ) or self._answering.admit(environ, self._dataset) is None:
+            return self._answering.app(environ, start_response)
         asked = self._asked(environ)
         if asked is None or asked.by is not None or asked.fields is not None:
             return self._answering.app(environ, start_response)
         # The clock first, then the entries: see NearCache.fresh_until_s.
         is_fresh = self._cache.monotonic() <= self._cache.fresh_until_s
         body = self._ready(asked.ids) if is_fresh else None
-        caller = self._answering.admit(environ, self._dataset, batch_cost(len(asked.ids)))
+        caller = self._answering.charge(environ, batch_cost(len(asked.ids)) - 1)
         if caller is None:
             return self._answering.app(environ, start_response)
         if body is None:
@@ -61,22 +64,24 @@ class BatchRoute:
         self._metrics.reads(self._dataset, HIT, len(asked.ids))
         return self._send(environ, start_response, body, None, caller, began_s)
 
-    def _asked(self, environ: Environ) -> BatchRequest | None:
-        """The ids, if the request is of the usual form. The body can be read once more."""
+    def _is_usual(self, environ: Environ) -> bool:
+        """True for a request whose body is small, and JSON as it is."""
         length = environ.get("CONTENT_LENGTH") or ""
-        if (
-            environ["REQUEST_METHOD"] != "POST"
-            or environ.get("CONTENT_TYPE") != JSON
-            or environ.get("QUERY_STRING")
-            or environ.get("HTTP_ACCEPT") not in _ACCEPTED
-            or "HTTP_CONTENT_ENCODING" in environ
-            or "HTTP_TRANSFER_ENCODING" in environ
-            or not (length.isascii() and length.isdigit() and int(length) <= self._body_bytes_max)
-            or self._answering.is_for_flask(environ)
-        ):
-            return None
+        return (
+            environ["REQUEST_METHOD"] == "POST"
+            and environ.get("CONTENT_TYPE") == JSON
+            and not environ.get("QUERY_STRING")
+            and environ.get("HTTP_ACCEPT") in _ACCEPTED
+            and "HTTP_CONTENT_ENCODING" not in environ
+            and "HTTP_TRANSFER_ENCODING" not in environ
+            and (length.isascii() and length.isdigit() and int(length) <= self._body_bytes_max)
+            and not self._answering.is_for_flask(environ)
+        )
+
+    def _asked(self, environ: Environ) -> BatchRequest | None:
+        """What the body asks for, if it can be used. It can be read once more."""
         try:
-            body = environ["wsgi.input"].read(int(length))
+            body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
             environ["wsgi.input"] = BytesIO(body)
             return batch_of(body, self._ids_max)
         except Problem:
