@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -101,6 +103,31 @@ def test_without_redis_known_keys_go_on(service: FlaskClient, redis_server: Redi
     finally:
         redis_server.signal(signal.SIGCONT)
     wait_until(lambda: status(service, unknown) == 200, "the other key is believed", timeout_s=5)
+
+
+class Endless(io.RawIOBase):
+    """A body that nobody may wait for."""
+
+    def seek(self, *_: int) -> int:
+        return 0
+
+    def readinto(self, _: object) -> int:
+        raise AssertionError("the body was read")
+
+
+def test_a_body_is_not_waited_for_from_who_may_not_ask(service: FlaskClient) -> None:
+    answer = service.post(
+        "/v1/instruments:batch", input_stream=Endless(), content_length=1000, content_type="application/json"
+    )
+    assert answer.status_code == 401
+
+
+def test_nothing_works_on_behind_a_closed_gate(redis_server: RedisServer) -> None:
+    protection = create_protection(SETTINGS, ["instruments"], redis_server.url)
+    (worker,) = [thread for thread in threading.enumerate() if thread.name == "api-keys"]
+    protection.gate.close()
+    worker.join(5)
+    assert not worker.is_alive()
 
 
 def test_errors_of_the_store(redis_server: RedisServer) -> None:
