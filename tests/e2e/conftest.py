@@ -36,7 +36,7 @@ VALID: list[bytes] = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "rows.ndjson"
     rows = [*VALID[:1000], *INVALID, *VALID[1000:]]
@@ -44,7 +44,7 @@ def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(data_file: Path) -> Iterator[Stack]:
     with running_stack() as running:
         running.up("--data", str(data_file))

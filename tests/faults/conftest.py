@@ -12,7 +12,7 @@ from tests.stack import Stack, running_stack
 ROWS = 500
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     with running_stack() as running:
         running.up()

@@ -15,7 +15,7 @@ from tests.contract.flink_jobs.launching import Launching, StoppingFlink
 from tests.servers import free_port_offset, stack_component
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Settings]:
     with stack_component("s3", tmp_path_factory.mktemp("s3"), free_port_offset()) as instance:
         assert isinstance(instance, Instance)

@@ -18,7 +18,7 @@ from tests.integration.dead_letters.letters import LetterBox
 from tests.servers import free_port_offset, stack_component
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     home, offset = tmp_path_factory.mktemp("parts"), free_port_offset()
     with ExitStack() as stack:

@@ -10,7 +10,7 @@ from tests.integration.airflow_home import AirflowHome
 from tests.integration.plugins.flink_cluster import FlinkCluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def flink_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
     with FlinkCluster(tmp_path_factory.mktemp("flink")) as cluster:
         yield cluster
@@ -23,7 +23,7 @@ def flink(flink_for_all: FlinkCluster) -> FlinkCluster:
     return flink_for_all
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def migrated_airflow_home(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     home = AirflowHome(tmp_path_factory.mktemp("airflow"))
     home.migrate()

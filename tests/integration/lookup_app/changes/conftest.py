@@ -17,14 +17,14 @@ from tests.servers import free_port, free_port_offset, redis_server, stack_compo
 _NUMBERS = count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with stack_component("kafka", tmp_path_factory.mktemp("kafka"), free_port_offset()) as instance:
         assert isinstance(instance, Instance)
         yield instance.kafka
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with redis_server(tmp_path_factory.mktemp("redis"), free_port(), "password") as url:
         yield url
