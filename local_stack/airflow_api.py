@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
@@ -12,12 +12,16 @@ from instrument_cache.errors import Unavailable
 from local_stack.components.airflow import ADMIN
 from local_stack.instance import Instance
 
+# Airflow itself waits for its database for up to 60 s.
+_TIMEOUT_S: Final = 75.0
+_GIVE_UP_S: Final = 200.0
+
 
 class AirflowApi:
     """Logs in as the instance's administrator. Raises Unavailable if Airflow does not do what it was asked."""
 
     def __init__(self, instance: Instance) -> None:
-        self._client = httpx.Client(base_url=instance.url("airflow"), timeout=30.0)
+        self._client = httpx.Client(base_url=instance.url("airflow"), timeout=_TIMEOUT_S)
         login = {"username": ADMIN, "password": instance.secret("airflow_password")}
         token = self._call("POST", "/auth/token", json=login)["access_token"]
         self._client.headers["Authorization"] = f"Bearer {token}"
@@ -85,7 +89,7 @@ def _again() -> Retrying:
     return Retrying(
         retry=retry_if_exception(_passes),
         wait=wait_random_exponential(0.5, max=5),
-        stop=stop_after_delay(60),
+        stop=stop_after_delay(_GIVE_UP_S),
         reraise=True,
     )
 
