@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-from feed.records import parse_record
 from instrument_cache.change import is_tombstone, stored_value, version_of
 from instrument_cache.contract import Contract
 from instrument_cache.projection import projector
+from instrument_cache.records import parse_record
 
 _SCAN_PAGE: Final = 1000
 

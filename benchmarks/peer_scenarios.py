@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from benchmarks.peer_stack import RUNNING, Stuck
-from feed.records import RecordMaker
 from instrument_cache.clock import SystemClock
 from instrument_cache.contract import Contract
+from instrument_cache.records import RecordMaker
 from instrument_cache.source.interface import Put
 from local_stack.synthetic import synthetic_rows
 

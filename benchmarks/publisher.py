@@ -13,9 +13,9 @@ from typing import Final, Literal
 from benchmarks.percentiles import percentiles
 from benchmarks.schedule import Schedule
 from feed.change_log.kafka import KafkaChangeLog
-from feed.records import RecordMaker
 from instrument_cache.contract import load_contract
 from instrument_cache.errors import InstrumentCacheError, Unavailable
+from instrument_cache.records import RecordMaker
 from instrument_cache.settings import Environment
 from instrument_cache.source.interface import Put
 from instrument_cache.source.registry import open_source

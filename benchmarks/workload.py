@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from feed.records import RecordMaker
 from instrument_cache.contract import Contract
 from instrument_cache.projection import projector
+from instrument_cache.records import RecordMaker
 from instrument_cache.source.interface import Put
 from local_stack.synthetic import synthetic_rows
 

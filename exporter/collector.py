@@ -57,6 +57,7 @@ class StreamCollector(Collector):
             yield from self._families.account(redis.store.accounts)
             yield from self._families.lags(redis.store.lags)
             yield from self._families.redis(redis)
+            yield from self._families.operations(redis.operations)
             yield from self._families.freshness(self._probe.assess(redis.store, spans))
         else:
             self._probe.forget()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -13,6 +14,7 @@ from instrument_cache.change import Outcome
 from instrument_cache.feed_state import FeedState
 from instrument_cache.freshness import Freshness, LogSpan, Verdict
 from instrument_cache.lag import EDGES_MS, LagHistogram
+from instrument_cache.reports import Summary
 
 Row = tuple[tuple[object, ...], float]
 PHASES = ("starting", "snapshot", "live", "disconnected")
@@ -76,6 +78,26 @@ class Families:
             "icache_stalled_job",
             "1 while a job is marked for replacement because it stands still.",
             found.stalled is not None,
+        )
+
+    def operations(self, newest: Mapping[str, Summary]) -> Iterator[Metric]:
+        yield self._gauge(
+            "icache_operation_last_finished_seconds",
+            "When the newest report of the operation was finished, seconds since 1970.",
+            ("operation",),
+            [((operation,), _seconds(report.finished_at)) for operation, report in newest.items()],
+        )
+        yield self._gauge(
+            "icache_operation_last_ok",
+            "1 if the newest report of the operation is a good one, else 0.",
+            ("operation",),
+            [((operation,), int(report.ok)) for operation, report in newest.items()],
+        )
+        yield self._gauge(
+            "icache_operation_number",
+            "A number of the operation's newest report.",
+            ("operation", "name"),
+            [((at, name), value) for at, report in newest.items() for name, value in report.numbers.items()],
         )
 
     def log(self, spans: Mapping[int, LogSpan]) -> Iterator[Metric]:
@@ -154,6 +176,10 @@ class Families:
         for labels, value in rows:
             family.add_metric([self._dataset, *map(str, labels)], value)
         return family
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
 
 
 def _each(found: Mapping[int, object], member: str) -> list[Row]:

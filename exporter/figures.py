@@ -17,6 +17,7 @@ from instrument_cache.errors import StoreUnavailable, Unavailable
 from instrument_cache.feed_state import FeedState, read_feed_state
 from instrument_cache.freshness import LogSpan, StalledJob, StoreFigures, read_figures, stalled_job
 from instrument_cache.reject_gate import RejectAlarm, current_alarm
+from instrument_cache.reports import Summary, newest_of_all
 from instrument_cache.store.interface import VersionedStore
 
 FEED_TOLD_S_MAX: Final = 10.0
@@ -25,18 +26,20 @@ LogSpans = Callable[[], Mapping[int, LogSpan]]
 
 @dataclass(frozen=True, slots=True)
 class RedisFigures:
-    """All that Redis tells; `keys` counts every key of its database."""
+    """All that Redis tells; `keys` counts every key of its database, `operations` has the newest report of each."""
 
     store: StoreFigures
     alarm: RejectAlarm | None
     stalled: StalledJob | None
     keys: int
+    operations: Mapping[str, Summary]
 
 
 def redis_part(client: redis.Redis, store: VersionedStore, dataset: str) -> Part:
     def ask() -> RedisFigures:
         figures = read_figures(store, dataset)
-        return RedisFigures(figures, current_alarm(client, dataset), stalled_job(client, dataset), _keys(client))
+        alarm, stalled = current_alarm(client, dataset), stalled_job(client, dataset)
+        return RedisFigures(figures, alarm, stalled, _keys(client), newest_of_all(client, dataset))
 
     return Part("redis", ask)
 

@@ -8,8 +8,8 @@ queue is as late as the changes before it.
 from __future__ import annotations
 
 from feed.change_log.interface import ChangeLog
-from feed.records import RecordMaker
 from instrument_cache.canary import canary_key
+from instrument_cache.records import RecordMaker
 
 
 class Canaries:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from zlib import crc32
 
-from feed.records import parse_record
 from instrument_cache.canary import is_canary
+from instrument_cache.records import parse_record
 
 _CRC_BITS = 32
 

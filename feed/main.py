@@ -15,7 +15,6 @@ from feed.canary import Canaries
 from feed.change_log.interface import ChangeLog
 from feed.change_log.kafka import KafkaChangeLog
 from feed.known import KnownState
-from feed.records import RecordMaker
 from feed.report import report, write_state
 from instrument_cache.clock import Clock, SystemClock
 from instrument_cache.contract import Contract, load_contract
@@ -23,6 +22,7 @@ from instrument_cache.errors import IdentifierError, InstrumentCacheError, Sourc
 from instrument_cache.feed_state import FeedState
 from instrument_cache.identifiers import check_for
 from instrument_cache.logs import configure_logging
+from instrument_cache.records import RecordMaker
 from instrument_cache.settings import contract_path, environment
 from instrument_cache.source.interface import Delete, Put, SnapshotBegin, SnapshotEnd, Source, SourceEvent
 from instrument_cache.source.registry import open_source

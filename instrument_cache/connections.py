@@ -72,16 +72,16 @@ def _without_password(url: str) -> str:
     return re.sub(r"://[^@/]*@", "://***@", url)
 
 
-def s3_client(settings: S3Settings) -> S3Client:
-    """An S3 client for the endpoint, with path-style addresses and bounded retries."""
+def s3_client(settings: S3Settings, *, silence_s: float = 30.0, tries: int = 5) -> S3Client:
+    """An S3 client for the endpoint, with path-style addresses. It tries again after `silence_s` without a byte."""
     import boto3
     from botocore.config import Config
 
     config = Config(
         s3={"addressing_style": "path"},
         connect_timeout=5,
-        read_timeout=30,
-        retries={"mode": "standard", "max_attempts": 4},
+        read_timeout=silence_s,
+        retries={"mode": "standard", "total_max_attempts": tries},
     )
     client: S3Client = boto3.client(
         "s3",

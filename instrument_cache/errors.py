@@ -62,9 +62,49 @@ class ObjectStoreUnavailable(Unavailable):
     """S3 does not answer, or refuses to read or write."""
 
 
+class ObjectMissing(ObjectStoreUnavailable):
+    """S3 answers, and has no object of that name."""
+
+
+class BackupError(InstrumentCacheError):
+    """A backup that was not made, or does not count as good."""
+
+
+class BackupRefused(BackupError):
+    """A backup that must not be used, whole. `rule` is the stable name of the broken rule.
+
+    unsigned, altered, truncated, missing_shard, foreign_dataset, future_contract, future_format, wrong_key, not_good,
+    unknown.
+    """
+
+    def __init__(self, rule: str, detail: str) -> None:
+        super().__init__(f"the backup is refused ({rule}): {detail}")
+        self.rule, self.detail = rule, detail
+
+
 class DeadLetterError(InstrumentCacheError):
     """A dead letter, a patch or a replay that cannot be used as it is."""
 
 
+class ScratchUnavailable(Unavailable):
+    """A server of a moment does not start here: its binary is missing, or the disk is full."""
+
+
+class RestoreRefused(InstrumentCacheError):
+    """A restore that cannot be done as it was asked for. Nothing was written."""
+
+
 class RegistryUnavailable(Unavailable):
     """The schema registry does not answer, or not as a registry does."""
+
+
+class DrillFailed(InstrumentCacheError):
+    """A drill could not be carried out to its end: it says nothing about the product, only that it was not proved."""
+
+
+class SpoolFull(Unavailable):
+    """The disk takes no more of what an operation keeps there for a moment."""
+
+
+class ReconcileError(InstrumentCacheError):
+    """A comparison, its plan or an approval that cannot be used as it is."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from instrument_cache.connections import s3_client
-from instrument_cache.errors import ObjectStoreUnavailable
+from instrument_cache.errors import ObjectMissing, ObjectStoreUnavailable
 from instrument_cache.settings import S3Settings
 
 if TYPE_CHECKING:
@@ -19,6 +22,16 @@ _THERE: Final = "PreconditionFailed"
 # Two writers of one name at the same moment: the server asks one of them to come again.
 _AT_ONCE: Final = "ConditionalRequestConflict"
 _TRIES: Final = 5
+_MISSING: Final = frozenset({"NoSuchKey", "404"})
+_LOCKED: Final = "object lock"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLock:
+    """Nobody deletes the object before `until`; in the mode COMPLIANCE not even who may lift a GOVERNANCE lock."""
+
+    mode: str
+    until: datetime
 
 
 class ObjectStore:
@@ -28,17 +41,18 @@ class ObjectStore:
         self._settings = settings
         self._client: Any = client or s3_client(settings)
 
-    def put_once(self, key: str, body: bytes, metadata: Mapping[str, str] | None = None) -> bool:
+    def put_once(
+        self, key: str, body: bytes, metadata: Mapping[str, str] | None = None, lock: ObjectLock | None = None
+    ) -> bool:
         """Write an object unless one of that name is there; False if there is one, which stays as it is.
 
         An answer that got lost on the way makes an own write look like another's, so compare what is there.
         """
+        extra = {"Metadata": dict(metadata or {}), **_lock_arguments(lock)}
         for _ in range(_TRIES):
             with self._errors(f"took no object {key!r}"):
                 try:
-                    self._client.put_object(
-                        Bucket=self._settings.bucket, Key=key, Body=body, Metadata=dict(metadata or {}), IfNoneMatch="*"
-                    )
+                    self._client.put_object(Bucket=self._settings.bucket, Key=key, Body=body, IfNoneMatch="*", **extra)
                     return True
                 except ClientError as error:
                     if error.response["Error"]["Code"] == _THERE:
@@ -52,6 +66,60 @@ class ObjectStore:
         with self._errors(f"gave no object {key!r}"):
             body: bytes = self._client.get_object(Bucket=self._settings.bucket, Key=key)["Body"].read()
             return body
+
+    def make_bucket(self, object_lock: bool = False) -> None:
+        """Make the bucket if it is not there."""
+        with self._errors("made no bucket"):
+            if self._settings.bucket not in {bucket["Name"] for bucket in self._client.list_buckets()["Buckets"]}:
+                self._client.create_bucket(Bucket=self._settings.bucket, ObjectLockEnabledForBucket=object_lock)
+
+    def put_file(self, key: str, path: Path, lock: ObjectLock | None = None) -> None:
+        """Write a file of any size, in parts; it is there whole or not at all."""
+        from boto3.exceptions import S3UploadFailedError
+
+        with self._errors(f"took no object {key!r}"):
+            try:
+                self._client.upload_file(str(path), self._settings.bucket, key, ExtraArgs=_lock_arguments(lock))
+            except S3UploadFailedError as error:
+                raise ObjectStoreUnavailable(f"S3 ({self.place}) took no object {key!r}: {error}") from error
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Read an object of any size into a file."""
+        with self._errors(f"gave no object {key!r}"):
+            self._client.download_file(self._settings.bucket, key, str(path))
+
+    def size(self, key: str) -> int | None:
+        """Its length in bytes; None if there is no such object."""
+        try:
+            with self._errors(f"gave no length of {key!r}"):
+                found: int = self._client.head_object(Bucket=self._settings.bucket, Key=key)["ContentLength"]
+                return found
+        except ObjectMissing:
+            return None
+
+    def put_over(self, key: str, body: bytes, lock: ObjectLock | None = None) -> None:
+        """Write an object in the place of one that is damaged; the bucket's versions keep that one."""
+        with self._errors(f"took no object {key!r}"):
+            self._client.put_object(Bucket=self._settings.bucket, Key=key, Body=body, **_lock_arguments(lock))
+
+    def erase(self, prefix: str) -> int:
+        """Delete every version of all objects that begin with `prefix`; returns how many a lock kept."""
+        kept = 0
+        with self._errors(f"did not delete {prefix!r}"):
+            pages = self._client.get_paginator("list_object_versions")
+            for page in pages.paginate(Bucket=self._settings.bucket, Prefix=prefix):
+                for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                    kept += not self._erase(version["Key"], version["VersionId"])
+        return kept
+
+    def _erase(self, key: str, version: str) -> bool:
+        try:
+            self._client.delete_object(Bucket=self._settings.bucket, Key=key, VersionId=version)
+        except ClientError as error:
+            if _LOCKED not in error.response["Error"].get("Message", "").lower():
+                raise  # it lacks the permission
+            return False
+        return True
 
     def metadata(self, key: str) -> dict[str, str]:
         """What was given to `put_once` beside the body."""
@@ -72,5 +140,15 @@ class ObjectStore:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
-            place = f"{self._settings.endpoint}, bucket {self._settings.bucket!r}"
-            raise ObjectStoreUnavailable(f"S3 ({place}) {what}: {error}") from error
+            missing = isinstance(error, ClientError) and error.response["Error"]["Code"] in _MISSING
+            kind = ObjectMissing if missing else ObjectStoreUnavailable
+            raise kind(f"S3 ({self.place}) {what}: {error}") from error
+
+    @property
+    def place(self) -> str:
+        """Which server and bucket, for people."""
+        return f"{self._settings.endpoint}, bucket {self._settings.bucket!r}"
+
+
+def _lock_arguments(lock: ObjectLock | None) -> dict[str, Any]:
+    return {"ObjectLockMode": lock.mode, "ObjectLockRetainUntilDate": lock.until} if lock else {}

@@ -51,11 +51,11 @@ class Environment:
             raise SettingsError(f"{name} is {value!r}; it must be true or false")
         return value == "true"
 
-    def secret(self, name: str) -> str:
+    def secret(self, name: str, default: str | None = None) -> str:
         """The variable itself, or the content of the file that NAME_FILE names."""
         path = self.variables.get(f"{name}_FILE")
         if not path:
-            return self.text(name)
+            return self.text(name, default)
         try:
             return Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
@@ -94,4 +94,19 @@ def s3_settings(env: Environment | None = None) -> S3Settings:
         secret_key=env.secret("ICACHE_S3_SECRET_KEY"),
         bucket=env.text("ICACHE_S3_BUCKET", "instrument-cache"),
         region=env.text("ICACHE_S3_REGION", "us-east-1"),
+    )
+
+
+def s3_second_settings(env: Environment | None = None) -> S3Settings | None:
+    """The S3 server of the second region; None if there is no second region."""
+    env = env or environment()
+    endpoint = env.variables.get("ICACHE_S3_SECOND_ENDPOINT")
+    if not endpoint:
+        return None
+    return S3Settings(
+        endpoint=endpoint,
+        access_key=env.secret("ICACHE_S3_SECOND_ACCESS_KEY"),
+        secret_key=env.secret("ICACHE_S3_SECOND_SECRET_KEY"),
+        bucket=env.text("ICACHE_S3_SECOND_BUCKET", "instrument-cache"),
+        region=env.text("ICACHE_S3_SECOND_REGION", "us-east-1"),
     )

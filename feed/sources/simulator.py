@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -13,7 +13,7 @@ import httpx
 from feed.sources.frames import FrameParser
 from instrument_cache.errors import SettingsError, SourceUnavailable
 from instrument_cache.settings import Environment
-from instrument_cache.source.interface import RowRefused, SnapshotEnd, SourceEvent, check_row
+from instrument_cache.source.interface import Put, RowRefused, SnapshotEnd, SourceEvent, check_row
 
 HEARTBEATS_MISSED_S_MAX: Final = 5.0
 ANSWER_S_MAX: Final = 60.0
@@ -50,13 +50,24 @@ class SimulatorSource:
                 return
         raise SourceUnavailable(f"the snapshot of {self._url} broke off before its end: read it again")
 
+    def rows(self, keys: Sequence[str]) -> list[Put | None]:
+        found = {put.key: put for chunk in _parts(keys) for put in self._rows(chunk)}
+        return [found.get(key) for key in keys]
+
+    def _rows(self, keys: Sequence[str]) -> list[Put]:
+        puts: list[Put] = []
+        for event in self._stream("/rows", "POST", {"keys": list(keys)}):
+            if isinstance(event, SnapshotEnd):
+                return puts
+            if isinstance(event, Put):
+                puts.append(event)
+        raise SourceUnavailable(f"{self._url} broke off after {len(puts)} of up to {len(keys)} rows: ask again")
+
     def publish(self, rows: Iterable[bytes]) -> int:
         return sum(self._publish(chunk) for chunk in _chunks(rows))
 
     def delete(self, keys: Iterable[str]) -> int:
-        pending = list(keys)
-        chunks = (pending[at : at + CHUNK_KEYS_MAX] for at in range(0, len(pending), CHUNK_KEYS_MAX))
-        return sum(self._call("POST", "/delete", json={"keys": chunk})["deleted"] for chunk in chunks)
+        return sum(self._call("POST", "/delete", json={"keys": chunk})["deleted"] for chunk in _parts(list(keys)))
 
     def count(self) -> int:
         rows: int = self._call("GET", "")["rows"]
@@ -83,14 +94,14 @@ class SimulatorSource:
         answer: dict[str, Any] = response.json()
         return answer
 
-    def _stream(self, path: str) -> Iterator[SourceEvent]:
+    def _stream(self, path: str, method: str = "GET", body: Any = None) -> Iterator[SourceEvent]:
         self._check_open()
         parser = FrameParser()
         timeout = httpx.Timeout(HEARTBEATS_MISSED_S_MAX)
         with (
             self._as_unavailable(),
             httpx.Client(**self._options, timeout=timeout) as client,
-            client.stream("GET", self._url + path) as response,
+            client.stream(method, self._url + path, json=body) as response,
         ):
             if response.is_error:
                 response.read()
@@ -121,6 +132,10 @@ class SimulatorSource:
             raise RowRefused(f"{self._url} refuses the request ({status}): {response.text[:500]}")
         if not response.is_success:
             raise SourceUnavailable(f"{self._url} answers {status}: {response.text[:500]}")
+
+
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (keys[at : at + CHUNK_KEYS_MAX] for at in range(0, len(keys), CHUNK_KEYS_MAX))
 
 
 def _chunks(rows: Iterable[bytes]) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -77,6 +77,10 @@ class Source(Protocol):
 
     def snapshot(self) -> Iterator[SourceEvent]:
         """SnapshotBegin, a Put per row, SnapshotEnd; then the iterator ends."""
+        ...
+
+    def rows(self, keys: Sequence[str]) -> list[Put | None]:
+        """The newest row of each key, in the order of `keys`; None where the source holds none."""
         ...
 
     def publish(self, rows: Iterable[bytes]) -> int:

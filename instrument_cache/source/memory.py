@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Condition
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -72,6 +72,11 @@ class MemorySource:
         with self._changed:
             snapshot = self._snapshot()
         yield from snapshot
+
+    def rows(self, keys: Sequence[str]) -> list[Put | None]:
+        with self._changed:
+            self._check_open()
+            return [self._states[key].put if key in self._states else None for key in keys]
 
     def publish(self, rows: Iterable[bytes]) -> int:
         return sum(self._publish(check_row(row)) for row in rows if row)

@@ -94,6 +94,29 @@ class VersionedStore(Protocol):
         """The stored bytes, tombstones included, or None per key. Raises StoreUnavailable."""
         ...
 
+    def replace(self, key: str, seen: bytes | None, new: bytes | None, expires_at_ms: int = 0) -> bool:
+        """Put `new` in the place of exactly the bytes `seen`; True if it was done. For repairs alone.
+
+        It is bound to no order, so it may put back what the guard would keep. `seen` None: nothing that is of the store
+        is held; `new` None: remove the key. Raises StoreUnavailable; then it may have happened: read what is held.
+        """
+        ...
+
+    def unequal(self, expected: Mapping[str, bytes]) -> list[str]:
+        """Those of the full keys that do not hold exactly these bytes, in order. Raises StoreUnavailable."""
+        ...
+
+    def foreign(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that are there and hold no bytes: of another Redis type. Raises StoreUnavailable."""
+        ...
+
+    def keys(self, prefix: str) -> Iterator[list[bytes]]:
+        """Every key that begins with `prefix:`, in pages, whatever it holds; one may come twice.
+
+        Keys that come or go meanwhile may be missing. Raises StoreUnavailable.
+        """
+        ...
+
     def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         """Every (key, bytes) whose key begins with `prefix:`; keys that change meanwhile may be old or new."""
         ...

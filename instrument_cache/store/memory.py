@@ -83,6 +83,23 @@ class MemoryStore:
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         return [self._get(key) for key in keys]
 
+    def replace(self, key: str, seen: bytes | None, new: bytes | None, expires_at_ms: int = 0) -> bool:
+        if self._get(key) != seen:
+            return False
+        self._held.pop(key, None)
+        if new is not None:
+            self._held[key] = (new, expires_at_ms)
+        return True
+
+    def unequal(self, expected: Mapping[str, bytes]) -> list[str]:
+        return [key for key, value in expected.items() if self._get(key) != value]
+
+    def foreign(self, keys: Sequence[str]) -> set[str]:
+        return set()  # here every key holds bytes
+
+    def keys(self, prefix: str) -> Iterator[list[bytes]]:
+        yield [key.encode() for key, _ in self.scan(prefix)]
+
     def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         for key in [key for key in self._held if key.startswith(f"{prefix}:")]:
             value = self._get(key)

@@ -1,4 +1,6 @@
-"""The versioned store on Redis: `guard.lua` is its only writer of instruments, `settle.lua` that of the account.
+"""The versioned store on Redis: `guard.lua` is the writer of instruments, `settle.lua` that of the account.
+
+Only repairs go past the guard: `replace.lua` exchanges exactly what was seen.
 
 The one hot command is written as protocol bytes by hand: packing 1000 keys through the client's general path costs more
 than the rest of the batch.
@@ -26,11 +28,19 @@ from instrument_cache.store.interface import Entry, NotSettled, Position
 _SCRIPTS: Final = resources.files("instrument_cache.store")
 GUARD: Final = _SCRIPTS.joinpath("guard.lua").read_bytes()
 SETTLE: Final = _SCRIPTS.joinpath("settle.lua").read_bytes()
+REPLACE: Final = _SCRIPTS.joinpath("replace.lua").read_bytes()
+UNEQUAL: Final = _SCRIPTS.joinpath("unequal.lua").read_bytes()
+KEYS: Final = _SCRIPTS.joinpath("keys.lua").read_bytes()
 _GUARD_SHA: Final = hashlib.sha1(GUARD).hexdigest().encode()
 _SETTLE_SHA: Final = hashlib.sha1(SETTLE).hexdigest().encode()
+_UNEQUAL_SHA: Final = hashlib.sha1(UNEQUAL).hexdigest().encode()
 # One script call blocks Redis for about 3 µs per key, and readers wait for it.
 KEYS_PER_CALL: Final = 1000
 _SCAN_PAGE: Final = 1000
+# Of what looks at all keys: readers wait for 0.1 ms at most, and get their turn between two pages.
+_COMPARED_KEYS: Final = 64
+_LISTED_KEYS: Final = 200
+_BYTES_OR_NONE: Final = (b"string", b"none")
 _COUNTERS: Final = tuple(name for name in PartitionAccount.__struct_fields__ if name not in ("partition", "holes"))
 
 
@@ -57,15 +67,15 @@ class RedisStore:
                 # Calls before the failed one may have happened; offered again they are duplicates of themselves.
                 return b"".join(self._ask(calls)).decode()
 
-    def _ask(self, calls: list[bytes]) -> list[bytes]:
+    def _ask(self, calls: list[bytes]) -> list[Any]:
         exchange = RedisExchange(self._pool, "", "", "")
         exchange.send(calls)
         return exchange.answers()
 
     def load_scripts(self) -> None:
-        """Make both scripts known to Redis, which forgets them in a restart."""
-        self._client.script_load(GUARD)
-        self._client.script_load(SETTLE)
+        """Make the scripts known to Redis, which forgets them in a restart."""
+        for script in (GUARD, SETTLE, UNEQUAL):
+            self._client.script_load(script)
 
     def exchange(self) -> RedisExchange:
         # Never the same tally again: calls of an exchange that broke off may still be on their way.
@@ -76,6 +86,42 @@ class RedisStore:
         with _unavailable(f"Redis did not read {len(keys)} keys"):
             found: list[bytes | None] = self._client.mget(keys) if keys else []
         return found
+
+    def replace(self, key: str, seen: bytes | None, new: bytes | None, expires_at_ms: int = 0) -> bool:
+        # An empty text is a value too, so what stands for "nothing" is a flag.
+        flags = ("" if seen is None else "s") + ("" if new is None else "n")
+        with _unavailable(f"Redis did not replace {key!r}"):
+            return bool(self._client.eval(REPLACE, 1, key, flags, seen or b"", new or b"", expires_at_ms))
+
+    def foreign(self, keys: Sequence[str]) -> set[str]:
+        with _unavailable(f"Redis did not tell the type of {len(keys)} keys"):
+            pipeline = self._client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.type(key)
+            return {key for key, kind in zip(keys, pipeline.execute(), strict=True) if kind not in _BYTES_OR_NONE}
+
+    def unequal(self, expected: Mapping[str, bytes]) -> list[str]:
+        names = list(expected)
+        calls = list(_unequal_calls(names, list(expected.values())))
+        with _unavailable(f"Redis did not compare {len(expected)} keys"):
+            try:
+                pages = [self._ask([call])[0] for call in calls]
+            except NoScriptError:
+                self.load_scripts()
+                pages = [self._ask([call])[0] for call in calls]
+        return [names[page * _COMPARED_KEYS + at - 1] for page, found in enumerate(pages) for at in found]
+
+    def keys(self, prefix: str) -> Iterator[list[bytes]]:
+        pattern, cursor = f"{prefix}:*", b"0"
+        with _unavailable(f"Redis broke off the scan of {pattern}"):
+            while True:
+                before = cursor
+                cursor, number, text = self._client.eval(KEYS, 0, before, pattern, _LISTED_KEYS)
+                page = text.split(b"\n") if number else []
+                # A key may hold a line break itself.
+                yield page if len(page) == number else self._client.scan(before, match=pattern, count=_LISTED_KEYS)[1]
+                if cursor == b"0":
+                    return
 
     def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         with _unavailable(f"Redis broke off the scan of {prefix}:*"):
@@ -239,6 +285,12 @@ def _guard_calls(
         yield _command(
             [b"EVALSHA", _GUARD_SHA, number, *keys[part], tally, slots[part], *offers[part], *expiries[part]]
         )
+
+
+def _unequal_calls(keys: Sequence[str], values: Sequence[bytes]) -> Iterator[bytes]:
+    for at in range(0, len(keys), _COMPARED_KEYS):
+        page = [key.encode() for key in keys[at : at + _COMPARED_KEYS]]
+        yield _command([b"EVALSHA", _UNEQUAL_SHA, b"%d" % len(page), *page, *values[at : at + _COMPARED_KEYS]])
 
 
 def _command(parts: list[bytes]) -> bytes:

@@ -23,12 +23,12 @@ from local_stack.sow_simulator.body import batches
 from local_stack.sow_simulator.problems import Problem, not_stored, refuse, refuse_route, refuse_storage
 from local_stack.sow_simulator.topic import Topic
 
-DELETE_BYTES_MAX: Final = 4 * 1024 * 1024
+KEYS_BYTES_MAX: Final = 4 * 1024 * 1024
 FRAMES: Final = "application/x-sow-frames"
 log = structlog.get_logger()
 
 
-class _DeleteRequest(msgspec.Struct, forbid_unknown_fields=True):
+class _KeysRequest(msgspec.Struct, forbid_unknown_fields=True):
     keys: list[str]
 
 
@@ -123,14 +123,16 @@ async def _bounded_body(request: Request) -> bytes:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > DELETE_BYTES_MAX:
-            raise Problem(413, "the body", f"it has at most {DELETE_BYTES_MAX} bytes", "delete in several requests")
+        if len(body) > KEYS_BYTES_MAX:
+            raise Problem(
+                413, "the body", f"it has at most {KEYS_BYTES_MAX} bytes", "name the keys in several requests"
+            )
     return bytes(body)
 
 
 def _keys(body: bytes) -> list[str]:
     try:
-        return msgspec.json.decode(body, type=_DeleteRequest).keys
+        return msgspec.json.decode(body, type=_KeysRequest).keys
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, repr(body[:80]), str(error), 'send {"keys": ["037833100", …]}') from None
 
@@ -161,6 +163,11 @@ async def row(request: Request) -> Response:
     return Response(message.payload, media_type="application/octet-stream", headers=headers)
 
 
+async def rows(request: Request) -> Response:
+    topic = _topic(request)
+    return StreamingResponse(topic.rows(_keys(await _bounded_body(request))), media_type=FRAMES)
+
+
 async def snapshot(request: Request) -> Response:
     return StreamingResponse(_topic(request).snapshot(), media_type=FRAMES)
 
@@ -174,6 +181,7 @@ _ROUTES: Final = [
     Route("/v1/topics/{topic}", status),
     Route("/v1/topics/{topic}/publish", publish, methods=["POST"]),
     Route("/v1/topics/{topic}/delete", delete, methods=["POST"]),
+    Route("/v1/topics/{topic}/rows", rows, methods=["POST"]),
     Route("/v1/topics/{topic}/rows/{key:path}", row),
     Route("/v1/topics/{topic}/snapshot", snapshot),
     Route("/v1/topics/{topic}/subscribe", subscribe),

@@ -118,6 +118,19 @@ class SowStore:
         row = self._db.execute(f"{_ROWS} AND key = ?", (key,)).fetchone()
         return Message(*row) if row else None
 
+    def pages_of(self, keys: Iterable[str], bytes_max: int) -> Iterator[list[Message]]:
+        """The rows of these keys that are held, each once; a page ends when it has `bytes_max` of payload."""
+        page: list[Message] = []
+        held_bytes = 0
+        for key in dict.fromkeys(keys):
+            if message := self.get(key):
+                page.append(message)
+                held_bytes += len(message.payload or b"")
+            if held_bytes >= bytes_max:
+                yield page
+                page, held_bytes = [], 0
+        yield page
+
     def count(self) -> int:
         """The number of rows."""
         rows: int = self._db.execute(_COUNT).fetchone()[0]

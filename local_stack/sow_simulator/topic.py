@@ -54,6 +54,15 @@ class Topic:
             await asyncio.sleep(0)  # a fast reader must not keep the others waiting
         yield frames.end(rows)
 
+    async def rows(self, keys: Sequence[str]) -> AsyncGenerator[bytes]:
+        """The rows of these keys that are held, each once, then end with their number."""
+        rows = 0
+        for page in self.store.pages_of(keys, _PAGE_BYTES_MAX):
+            yield frames.messages(page)
+            rows += len(page)
+            await asyncio.sleep(0)
+        yield frames.end(rows)
+
     async def live(self, subscriber: Subscriber) -> AsyncGenerator[bytes]:
         """The snapshot, then what `subscriber` gets from the moment it joined, with heartbeats between."""
         async for piece in self.snapshot():

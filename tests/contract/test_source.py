@@ -470,3 +470,19 @@ def test_a_command_line_that_cannot_be_used_says_why(simulator: Simulator) -> No
     assert "choose another name" in refusal("--port", "0", "--topic", "../x")
     simulator.stop()
     assert "start with those fields" in refusal("--port", "0", "--key-field", "isin")
+
+
+def test_rows_are_the_newest_of_each_key_in_the_order_asked(source: Source) -> None:
+    source.publish([row("A", V1), row("B", V1), row("A", V3), row("A", V2), b"no JSON", row("C", V1)])
+    source.delete(["C"])
+    found = source.rows(["B", "nobody", "A", "C", "A"])
+    assert [put and put.payload for put in found] == [row("B", V1), None, row("A", V3), None, row("A", V3)]
+    assert found[0] == next(put for put in until_end(source.snapshot()) if put.key == "B")
+    assert source.rows([]) == []
+
+
+def test_rows_of_many_keys_come_whole(source: Source) -> None:
+    keys = [f"K{at:05}" for at in range(2_500)]
+    source.publish([row(key, V1, name="x" * 1000) for key in keys[::2]])
+    found = source.rows(keys)
+    assert [put and put.key for put in found] == [key if at % 2 == 0 else None for at, key in enumerate(keys)]

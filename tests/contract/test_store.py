@@ -220,3 +220,63 @@ def test_a_read_only_replica_refuses_and_nothing_is_lost(clean_redis: redis.Redi
     finally:
         clean_redis.replicaof("NO", "ONE")
     assert store.offer({"instr:1": value(V)}) == "a"
+
+
+def test_a_repair_replaces_exactly_what_it_saw(store: VersionedStore) -> None:
+    store.offer({"instr:1": value(V, "B")})
+    assert store.replace("instr:1", value(V, "A"), value(V, "C")) is False
+    assert store.replace("instr:1", None, value(V, "C")) is False
+    assert store.get_many(["instr:1"]) == [value(V, "B")]
+    assert store.replace("instr:1", value(V, "B"), value(V, "A")) is True
+    assert store.replace("instr:2", None, value(V)) is True
+    assert store.replace("instr:3", value(V), value(V)) is False
+    assert store.get_many(["instr:1", "instr:2", "instr:3"]) == [value(V, "A"), value(V), None]
+
+
+def test_a_repair_removes_what_it_saw_and_sets_the_expiry(store: VersionedStore) -> None:
+    store.offer({"pme:1": value(V), "pme:2": value(V), "pme:3": b""})
+    assert store.replace("pme:1", value(V), None) is True
+    assert store.replace("pme:2", value(V), value(V + 1), 1000) is True
+    assert store.replace("pme:3", b"", value(V), FAR_MS) is True
+    assert store.get_many(["pme:1", "pme:2", "pme:3"]) == [None, None, value(V)]
+    assert store.replace("pme:1", None, None) is True
+
+
+def test_a_repair_sees_nothing_in_a_key_of_another_type(clean_redis: redis.Redis, redis_url: str) -> None:
+    store = RedisStore(redis_client(redis_url, name="test"), "instruments")
+    for key in ("instr:list", "pme:list"):
+        clean_redis.lpush(key, "x")
+    store.offer({"instr:1": value(V)})
+    assert store.foreign(["instr:list", "instr:1", "instr:2", "pme:list"]) == {"instr:list", "pme:list"}
+    assert store.foreign([]) == set()
+    assert store.replace("instr:list", b"x", value(V)) is False
+    assert store.replace("instr:list", None, value(V)) is True
+    assert store.replace("pme:list", None, None) is True
+    assert store.get_many(["instr:list"]) == [value(V)]
+    assert clean_redis.exists("pme:list") == 0
+
+
+def test_the_keys_of_a_prefix_come_whatever_they_hold(store: VersionedStore) -> None:
+    many = {f"instr:{at}": value(V) for at in range(KEYS_PER_CALL + 7)}
+    store.offer({**many, "pme:1": value(V), "instrument:1": value(V), "instr": value(V)})
+    assert {key for page in store.keys("instr") for key in page} == {key.encode() for key in many}
+
+
+def test_unequal_names_the_keys_that_hold_other_bytes(store: VersionedStore) -> None:
+    many = {f"instr:{at}": value(V) for at in range(KEYS_PER_CALL + 7)}
+    store.offer(many)
+    assert store.unequal(many) == []
+    assert store.unequal({}) == []
+    expected = {**many, "instr:900": value(V + 1), "instr:5": value(V, "B"), "instr:none": value(V)}
+    assert store.unequal(expected) == ["instr:5", "instr:900", "instr:none"]
+
+
+def test_what_redis_holds_of_another_type_is_unequal_and_keys_may_hold_line_breaks(
+    clean_redis: redis.Redis, redis_url: str
+) -> None:
+    clean_redis.lpush("instr:list", "x")
+    clean_redis.set("instr:a\ninstr:b", "x")
+    store = RedisStore(redis_client(redis_url, name="test"), "instruments")
+    clean_redis.script_flush()
+    assert store.unequal({"instr:list": value(V)}) == ["instr:list"]
+    assert {key for page in store.keys("instr") for key in page} == {b"instr:list", b"instr:a\ninstr:b"}

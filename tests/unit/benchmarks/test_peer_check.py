@@ -9,8 +9,8 @@ import pytest
 from benchmarks.peer import expected_by_key
 from benchmarks.peer_check import BROKEN, Held, PeerCheck, RecordJudge, compare_peer, from_fields, verdict
 from benchmarks.workload import ExpectedState
-from feed.records import RecordMaker
 from instrument_cache.contract import Contract
+from instrument_cache.records import RecordMaker
 from instrument_cache.source.interface import Put
 
 V = 1_763_674_000_123_456

@@ -14,8 +14,8 @@ from benchmarks.peer_check import PeerCheck
 from benchmarks.peer_report import Ratio, as_json, outcome, ratio, show
 from benchmarks.peer_scenarios import KEYS, ScenarioResult, scenarios
 from benchmarks.span import Span
-from feed.records import parse_record
 from instrument_cache.contract import Contract
+from instrument_cache.records import parse_record
 
 OURS = Span(2.0, 1000, {"redis": 0.002, "kafka": 0.002}, 0.0)
 THEIRS = Span(1.0, 1000, {"redis": 0.001, "connect": 0.001, OWN_IDLE: 9.0}, 0.0)

@@ -22,6 +22,7 @@ from instrument_cache.freshness import FreshnessProbe, Limits, StalledJob, Store
 from instrument_cache.kafka import Span
 from instrument_cache.lag import EDGES_MS, LagHistogram
 from instrument_cache.reject_gate import RejectAlarm
+from instrument_cache.reports import Summary
 from instrument_cache.store.memory import MemoryStore
 
 CLOCK = FakeClock()
@@ -37,6 +38,7 @@ FIGURES = RedisFigures(
     alarm=RejectAlarm(since_us=NOW_US, rejected=900, total=1000, share=0.9, sample="malformed_json"),
     stalled=StalledJob("a", NOW_US, "It stands still."),
     keys=4711,
+    operations={"reconcile": Summary("run-1", "2025-11-20T21:26:40+00:00", True, "Equal.", {"equal_ratio": 0.5})},
 )
 FEED = FeedState(
     phase="live", position=9, rows=8, sent=7, unchanged=6, swept=5, sweep_refused=4,

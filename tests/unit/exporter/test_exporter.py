@@ -74,6 +74,12 @@ def test_alarm_keys_and_feed(seen: Samples) -> None:
     assert [seen[(f"icache_feed_{name}",)] for name in ages] == [0.25, 0.5, 3.0]
 
 
+def test_the_newest_report_of_an_operation(seen: Samples) -> None:
+    assert seen["icache_operation_last_finished_seconds", "reconcile"] == 1_763_674_000
+    assert seen["icache_operation_last_ok", "reconcile"] == 1
+    assert seen["icache_operation_number", "equal_ratio", "reconcile"] == 0.5
+
+
 def test_every_part_is_up_and_the_process_is_measured(seen: Samples) -> None:
     assert {key[1]: value for key, value in seen.items() if key[0] == "icache_up"} == {
         "redis": 1,
@@ -107,7 +113,7 @@ def test_a_part_that_is_away_is_told_and_the_others_are_there(part: str) -> None
 
 def test_without_kafka_the_canaries_still_tell_the_freshness() -> None:
     fresh = StoreFigures({0: FIGURES.store.accounts[0]}, {0: FIGURES.store.canary_at_us[0]}, {})
-    figures = type(FIGURES)(fresh, None, None, 0)
+    figures = type(FIGURES)(fresh, None, None, 0, {})
     with served(collector(redis=lambda: figures, kafka=away(LogUnavailable("gone")))) as url:
         found = scrape(url).samples
     assert found["icache_freshness", "ok"] == 1

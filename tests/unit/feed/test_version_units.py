@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from feed.records import RecordMaker
 from instrument_cache.change import ChangeDecoder
 from instrument_cache.clock import FakeClock
 from instrument_cache.contract import Contract, VersionUnit
 from instrument_cache.errors import RejectedChange
+from instrument_cache.records import RecordMaker
 from instrument_cache.source.interface import Put
 
 NOW = 1_763_674_000_123_456

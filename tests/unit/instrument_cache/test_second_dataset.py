@@ -8,11 +8,11 @@ from itertools import count
 
 import pytest
 
-from feed.records import RecordMaker
 from instrument_cache.batch import BatchApplier
 from instrument_cache.change import ChangeDecoder, is_tombstone
 from instrument_cache.clock import FakeClock
 from instrument_cache.contract import Contract, load_contract
+from instrument_cache.records import RecordMaker
 from instrument_cache.settings import Environment, contract_path
 from instrument_cache.source.interface import Put
 from instrument_cache.store.memory import MemoryStore

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from instrument_cache.clock import FakeClock
-from local_stack.sow_simulator.app import DELETE_BYTES_MAX, make_app
+from local_stack.sow_simulator.app import KEYS_BYTES_MAX, make_app
 from local_stack.sow_simulator.store import SowStore
 from local_stack.sow_simulator.subscribers import Subscribers
 from local_stack.sow_simulator.topic import Topic
@@ -92,7 +92,7 @@ def test_a_delete_that_cannot_be_read_is_refused(client: Client, body: bytes) ->
 
 
 def test_a_delete_is_bounded(client: Client) -> None:
-    assert client("POST", "/v1/topics/t/delete", content=b" " * (DELETE_BYTES_MAX + 1)).status_code == 413
+    assert client("POST", "/v1/topics/t/delete", content=b" " * (KEYS_BYTES_MAX + 1)).status_code == 413
 
 
 @pytest.mark.parametrize(
