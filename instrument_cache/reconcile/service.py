@@ -1,0 +1,141 @@
+"""Reconciliation of one dataset with everything that is asked of it. The CLI and the DAG use this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cached_property
+from typing import Final
+
+import redis
+
+from instrument_cache.clock import SystemClock
+from instrument_cache.connections import redis_client
+from instrument_cache.contract import Contract, load_contract
+from instrument_cache.epoch import read_epoch
+from instrument_cache.errors import ReconcileError
+from instrument_cache.kafka import Span, topic_spans
+from instrument_cache.objects import ObjectStore
+from instrument_cache.operation_lock import HeldLock, operation_lock
+from instrument_cache.reconcile.compare import Before, Comparison, Throttle
+from instrument_cache.reconcile.model import Progress
+from instrument_cache.reconcile.outcome import DRY_RUN, OPERATION, REFUSED, REPAIRED, iso, report_of
+from instrument_cache.reconcile.plan import Order, Plan, PlanStore
+from instrument_cache.reconcile.repair import Repair
+from instrument_cache.reconcile.second_look import SecondLook
+from instrument_cache.reconcile.settled import LogSettling
+from instrument_cache.reconcile.wants import Wants
+from instrument_cache.reports import Report, newest, publish, read
+from instrument_cache.settings import Environment, contract_path, environment, redis_url, s3_settings
+from instrument_cache.source.interface import Source
+from instrument_cache.source.registry import open_source
+from instrument_cache.store.redis import RedisStore
+
+LOCK: Final = "reconcile"
+# Whoever replaces values on purpose holds it: this repair, and a restore.
+WRITE_LOCK: Final = "write"
+
+
+class Reconcile:
+    """Connects on first use. Methods raise SourceUnavailable, StoreUnavailable, ObjectStoreUnavailable."""
+
+    def __init__(self, env: Environment | None = None) -> None:
+        """Raises SettingsError, ContractError."""
+        self._env = env or environment()
+        self._clock = SystemClock()
+        self.contract: Contract = load_contract(contract_path(self._env))
+        self.dataset = self.contract.dataset
+
+    @cached_property
+    def client(self) -> redis.Redis:
+        return redis_client(redis_url(self._env), name="reconcile")
+
+    @cached_property
+    def store(self) -> RedisStore:
+        return RedisStore(self.client, self.dataset)
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        return ObjectStore(s3_settings(self._env))
+
+    def plans(self, run_id: str) -> PlanStore:
+        """Where the plan of a run is kept."""
+        return PlanStore(self.objects, self.dataset, run_id)
+
+    def compare(self, run_id: str, order: Order, progress: Progress = lambda *_: None) -> Plan:
+        """The plan of this run. If an earlier try has made it, that one counts. Raises OperationRunning too."""
+        plans = self.plans(run_id)
+        with operation_lock(self.client, self.dataset, LOCK, run_id), self._source() as source:
+            if found := plans.load():
+                return found
+            settling = LogSettling(self.store, self._spans, order.grace_s)
+            comparison = Comparison(self.contract, source, self.store, settling, self._clock)
+            epoch = read_epoch(self.client, self.dataset)
+            return comparison.run(plans, run_id, order, self.before(), epoch, progress)
+
+    def repair(self, run_id: str, *, approved: bool = False, progress: Progress = lambda *_: None) -> Plan:
+        """Repair what the plan of this run names; a dry run repairs nothing.
+
+        Raises ReconcileError if it is to be approved and was not, or if the cache was rolled back since; and
+        OperationRunning.
+        """
+        plans = self.plans(run_id)
+        plan = plans.need()
+        if plan.order.dry_run or not plan.parts:
+            return plan
+        if plan.reasons and not approved:
+            raise ReconcileError(f"the repair of {run_id!r} needs an approval: {'; '.join(plan.reasons)}")
+        with operation_lock(self.client, self.dataset, WRITE_LOCK, run_id) as lock, self._source() as source:
+            self._check_epoch(plan)
+            self._repair(plans, plan, source, lock, progress)
+        return plan
+
+    def _repair(self, plans: PlanStore, plan: Plan, source: Source, lock: HeldLock, progress: Progress) -> None:
+        pause = Throttle(plan.order.effort_percent)
+        look = SecondLook(self.store, Wants(self.contract, source, self._clock), pause)
+        repair = Repair(self.contract, self.store, look, self._clock, lock.check)
+        done = plans.done()
+        for number in range(plan.parts):
+            if number not in done:
+                plans.save_result(repair.part(number, plans.part(plan, number), plan.samples))
+            progress("repair", number + 1, plan.parts)
+
+    def _check_epoch(self, plan: Plan) -> None:
+        epoch = read_epoch(self.client, self.dataset)
+        if epoch != plan.epoch:
+            raise ReconcileError(
+                f"the cache was rolled back after this comparison (epoch {plan.epoch.number} → {epoch.number}, "
+                f"pinned: {epoch.pinned}); compare anew"
+            )
+
+    def report(self, run_id: str) -> Report:
+        """Publish the report of a run that is over. What its plan asked for and nobody approved counts as refused."""
+        plans = self.plans(run_id)
+        plan = plans.need()
+        found = report_of(plan, plans, _decision(plan, plans), self._clock.now_us())
+        publish(self.objects, self.client, found)
+        return found
+
+    def before(self) -> Before:
+        """What the last report says."""
+        last = newest(self.client, self.dataset, OPERATION)
+        if last is None:
+            return Before()
+        looked_us = int(last.numbers.get("looked_us", 0))
+        report = read(self.objects, self.dataset, OPERATION, iso(looked_us), last.run_id)
+        still_open = report.details.get("open", {}) if report else {}
+        return Before(looked_us, int(last.numbers.get("trusted_rows", 0)), still_open)
+
+    @contextmanager
+    def _source(self) -> Iterator[Source]:
+        with closing(open_source(env=self._env)) as source:
+            yield source
+
+    def _spans(self) -> dict[int, Span]:
+        return topic_spans(self._env.text("ICACHE_KAFKA_BOOTSTRAP"), self.dataset)
+
+
+def _decision(plan: Plan, plans: PlanStore) -> str:
+    if plan.order.dry_run:
+        return DRY_RUN
+    return REFUSED if plan.reasons and len(plans.done()) < plan.parts else REPAIRED
