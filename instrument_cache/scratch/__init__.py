@@ -1,0 +1,1 @@
+"""Servers of a moment: started for one task, gone with it."""
