@@ -10,6 +10,7 @@ from instrument_cache.logs import configure_logging
 from lookup_app.app import create_app
 from lookup_app.config import lookup_settings
 from lookup_app.drain import drain_on_sigterm
+from lookup_app.epochs import EpochHeader, watch_of
 from lookup_app.observation import create_observation
 from lookup_app.orphans import end_with_server
 from lookup_app.protection.assembly import create_protection
@@ -29,7 +30,9 @@ def _app() -> Callable[..., Any]:
         names = [path.stem for path in settings.contract_paths]
         protection = create_protection(protection_settings(), names, settings.redis_url, settings.redis_timeout_s)
         observation = create_observation(sampling_settings(), server.metrics_folder)
-        wsgi_app = create_app(settings, protection=protection, observation=observation).wsgi_app
+        flask_app = create_app(settings, protection=protection, observation=observation)
+        watch = watch_of(settings.redis_url, settings.redis_timeout_s, names)
+        wsgi_app = EpochHeader(flask_app.wsgi_app, watch)
         return BodyLimit(wsgi_app, server.body_timeout_s, server.threads) if server.body_timeout_s else wsgi_app
     except InstrumentCacheError as error:
         raise SystemExit(f"lookup: {error}") from None

@@ -17,7 +17,7 @@ from lookup_app.changes.cursor import Cursor
 from lookup_app.changes.events import Event, Kind
 from lookup_app.changes.feed import RELEASE_RECORDS_MAX
 from lookup_app.changes.group import Group, Past
-from lookup_app.changes.hub import Hub, reset_event
+from lookup_app.changes.hub import Hub, history_event, reset_event
 from lookup_app.changes.log import KafkaLog
 from lookup_app.changes.maker import EventMaker
 from lookup_app.changes.metrics import DatasetCounts
@@ -53,7 +53,15 @@ class CatchUp:
         elif set(start.offsets) - set(cursor.offsets):
             self.begin(client, Kind.RESET, "the id names partitions that the log does not have")
         else:
-            self._add(client, start.within(cursor.offsets))
+            known = start.within(cursor.offsets)
+            self._add(client, self._told_history(client, known, cursor))
+
+    def _told_history(self, client: Client, known: Cursor, cursor: Cursor) -> Cursor:
+        """Tell who was away when the cache was written past the log."""
+        now = known.knowing(cursor.mark)
+        if known.mark != cursor.mark:
+            client.tell([history_event(known, self._hub.history, now.text())])
+        return now
 
     def begin(self, client: Client, kind: Kind, reason: str = "") -> None:
         """Greet a client that begins now: HELLO or RESET, then the present state of the ids that it asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -10,6 +11,7 @@ from typing import Final, Protocol
 import structlog
 
 from instrument_cache.errors import StoreUnavailable, Unavailable
+from instrument_cache.history import History, ReadsHistory
 from instrument_cache.kafka import Span
 from instrument_cache.store.interface import Position
 from lookup_app.changes.cursor import Cursor
@@ -21,6 +23,8 @@ from lookup_app.changes.records import Record
 logger = structlog.get_logger()
 
 _TICK_S: Final = 0.02
+# A roll back waits longer than this between the epoch and the first version that goes back.
+HISTORY_S: Final = 0.5
 _IDLE_S: Final = 1.0
 _PAUSE_S: Final = 0.25
 # Beyond these nothing more is read: Redis is away, or the job stands.
@@ -32,9 +36,11 @@ RELEASE_RECORDS_MAX: Final = 250
 class Audience(Protocol):
     """Who is told. Called by the feed's thread; each call returns when it has been done."""
 
-    def begin(self, cursor: Cursor) -> None: ...
+    def begin(self, cursor: Cursor, history: History) -> None: ...
 
     def publish(self, changes: Changes) -> None: ...
+
+    def note(self, history: History) -> None: ...
 
     def end(self) -> bool:
         """The feed would rest. False if somebody has come meanwhile."""
@@ -86,9 +92,17 @@ class Feed:
     """One thread for one dataset. `want(True)` wakes it, and after `want(False)` it rests."""
 
     def __init__(
-        self, log: KafkaLog, watch: TopicWatch, store: AppliedStore, maker: EventMaker, audience: Audience
+        self,
+        log: KafkaLog,
+        watch: TopicWatch,
+        store: AppliedStore,
+        maker: EventMaker,
+        audience: Audience,
+        read_history: ReadsHistory,
     ) -> None:
         self._log, self._watch, self._store = log, watch, store
+        self._read_history = read_history
+        self._look_at_s = 0.0
         self._maker, self._audience = maker, audience
         self._wanted = threading.Event()
         self._ended = threading.Event()
@@ -152,16 +166,30 @@ class Feed:
         if set(spans) != set(topic.partitions):
             self._ended.wait(_PAUSE_S)
             return
+        history = self._read_history()
         if self._cursor is not None and self._cursor.topic == topic.id:
             cursor = self._cursor.within(topic.partitions)
         else:
-            cursor = Cursor(topic.id, _applied_now(spans, self._ask_store(sorted(spans))))
+            cursor = Cursor(topic.id, _applied_now(spans, self._ask_store(sorted(spans))), history.mark)
         self._log.open(cursor.offsets)
         self.held.restart(cursor.offsets)
         self._topic, self._cursor = topic, cursor
-        self._audience.begin(cursor)
+        self._audience.begin(cursor, history)
+        self._note_history(history)
+
+    def _look_at_history(self) -> None:
+        if time.monotonic() >= self._look_at_s:
+            self._note_history(self._read_history())
+            self._look_at_s = time.monotonic() + HISTORY_S
+
+    def _note_history(self, history: History) -> None:
+        assert self._cursor is not None, "it has begun"
+        if history.mark != self._cursor.mark:
+            self._audience.note(history)
+            self._cursor = self._cursor.knowing(history.mark)
 
     def _listen(self) -> None:
+        self._look_at_history()
         if len(self.held) < HELD_RECORDS_MAX:
             self.held.add(self._log.poll(_TICK_S))
         else:

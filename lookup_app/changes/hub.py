@@ -8,9 +8,10 @@ from collections.abc import Iterable
 
 import structlog
 
+from instrument_cache.history import History
 from lookup_app.changes.client import Client
 from lookup_app.changes.cursor import Cursor
-from lookup_app.changes.events import Batch, Changes, Event, Kind
+from lookup_app.changes.events import NO_HISTORY, Batch, Changes, Event, Kind
 from lookup_app.changes.metrics import DatasetCounts
 from lookup_app.changes.records import Tail
 
@@ -23,21 +24,33 @@ class Hub:
     def __init__(self, counts: DatasetCounts, tail: Tail | None = None) -> None:
         self.tail = tail or Tail()
         self.cursor: Cursor | None = None
+        self.history = NO_HISTORY
         self.clients: set[Client] = set()
         self.has_begun = asyncio.Event()
         self._counts = counts
         self._all: set[Client] = set()
         self._by_id: dict[str, set[Client]] = defaultdict(set)
 
-    def begin(self, cursor: Cursor) -> None:
+    def begin(self, cursor: Cursor, history: History = NO_HISTORY) -> None:
         """The feed goes on from `cursor`, whatever was before. Live listeners of another topic are told so."""
-        before, self.cursor = self.cursor, cursor
+        before, self.cursor, self.history = self.cursor, cursor, history
         self.tail.restart(cursor)
         self.has_begun.set()
         if before is not None and before.topic != cursor.topic:
             reset = Batch([reset_event(cursor, "the log was made anew")])
             for client in self._live():
                 self._send(client, reset)
+
+    def note(self, history: History) -> None:
+        """Something was written past the log, or an epoch was opened: every client is told."""
+        assert self.cursor is not None, "the feed begins first"
+        before, self.history = self.cursor, history
+        self.cursor = before.knowing(history.mark)
+        live, at = self._live(), self.cursor.text()
+        # Who is not live yet is told without an id: its own lies before this one.
+        with_id, bare = (Batch([history_event(before, history, text)]) for text in (at, ""))
+        for client in list(self.clients):
+            self._send(client, with_id if client in live else bare)
 
     def end(self) -> bool:
         """The feed would stop reading, because nobody listens. False if that is no longer so."""
@@ -109,6 +122,12 @@ class Hub:
             self._counts.slow()
             logger.warning("slow_client_cut", listens_to=len(client.ids) or "all")
             self.leave(client)
+
+
+def history_event(known: Cursor, history: History, text: str) -> Event:
+    """Tells who knows the history of `known` what came since; `text` is the event's id."""
+    kind = Kind.EPOCH if known.mark[0] != history.epoch.number else Kind.RESTORED
+    return Event(kind, text, history=history)
 
 
 def reset_event(cursor: Cursor, reason: str) -> Event:

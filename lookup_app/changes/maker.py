@@ -11,7 +11,7 @@ from instrument_cache.contract import Contract
 from instrument_cache.errors import IdentifierError, StoreUnavailable
 from instrument_cache.identifiers import canonical_for
 from instrument_cache.store.interface import Position
-from lookup_app.changes.cursor import Cursor
+from lookup_app.changes.cursor import Cursor, mark_text
 from lookup_app.changes.events import Changes, Event, Kind
 from lookup_app.changes.records import Record
 from lookup_app.entries import instrument_of
@@ -114,19 +114,20 @@ class _Walk:
     """The cursor behind one record after the other, as text."""
 
     def __init__(self, start: Cursor) -> None:
-        self._topic = start.topic
+        self._start = start
         self._offsets = dict(sorted(start.offsets.items()))
         self._parts = {at: f"{at}.{offset}" for at, offset in self._offsets.items()}
+        self._tail = mark_text(start.mark)
 
     def behind(self, record: Record) -> str:
         at, after = record.partition, record.offset + 1
         if after > self._offsets[at]:
             self._offsets[at] = after
             self._parts[at] = f"{at}.{after}"
-        return f"{self._topic}_{'-'.join(self._parts.values())}"
+        return f"{self._start.topic}_{'-'.join(self._parts.values())}{self._tail}"
 
     def cursor(self) -> Cursor:
-        return Cursor(self._topic, dict(self._offsets))
+        return Cursor(self._start.topic, dict(self._offsets), self._start.mark)
 
 
 def _text(key: bytes) -> str | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Final, TypeVar
 
 from instrument_cache.connections import redis_client
 from instrument_cache.contract import Contract, load_contract
 from instrument_cache.errors import IdentifierError
+from instrument_cache.history import History, ReadsHistory, read_history
 from instrument_cache.identifiers import canonical_for
 from instrument_cache.store.redis import RedisStore
 from lookup_app.changes.catch_up import CatchUp
@@ -34,7 +36,14 @@ T = TypeVar("T")
 class ChangeStream:
     """Listeners come by `join`, and go by `leave`. All methods are for the event loop."""
 
-    def __init__(self, contract: Contract, store: AppliedStore, bootstrap: str, metrics: ChangesMetrics) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        store: AppliedStore,
+        bootstrap: str,
+        metrics: ChangesMetrics,
+        read_history: ReadsHistory,
+    ) -> None:
         self._canonical = canonical_for(contract.key)
         counts = metrics.of(contract.dataset)
         log = KafkaLog(bootstrap, contract.dataset)
@@ -43,7 +52,7 @@ class ChangeStream:
         self._hub = Hub(counts)
         self._catch_up = CatchUp(self._hub, log, maker, counts)
         self._loop = asyncio.get_running_loop()
-        self._feed = Feed(log, self._watch, store, maker, _OnLoop(self._hub, self._loop))
+        self._feed = Feed(log, self._watch, store, maker, _OnLoop(self._hub, self._loop), read_history)
         self._coming = 0
         counts.clients(lambda: len(self._hub.clients))
         counts.held(lambda: len(self._feed.held))
@@ -126,11 +135,14 @@ class _OnLoop:
     def __init__(self, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
         self._hub, self._loop = hub, loop
 
-    def begin(self, cursor: Cursor) -> None:
-        self._call(lambda: self._hub.begin(cursor))
+    def begin(self, cursor: Cursor, history: History) -> None:
+        self._call(lambda: self._hub.begin(cursor, history))
 
     def publish(self, changes: Changes) -> None:
         self._call(lambda: self._hub.publish(changes))
+
+    def note(self, history: History) -> None:
+        self._call(lambda: self._hub.note(history))
 
     def end(self) -> bool:
         return self._call(self._hub.end)
@@ -170,7 +182,11 @@ def make_streams(settings: ChangesSettings, metrics: ChangesMetrics) -> dict[str
     contracts = [load_contract(path) for path in settings.contract_paths]
     return {
         contract.dataset: ChangeStream(
-            contract, RedisStore(client, contract.dataset), settings.kafka_bootstrap, metrics
+            contract,
+            RedisStore(client, contract.dataset),
+            settings.kafka_bootstrap,
+            metrics,
+            partial(read_history, client, contract.dataset),
         )
         for contract in contracts
     }

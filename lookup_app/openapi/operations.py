@@ -8,6 +8,7 @@ from typing import Any, Final
 from instrument_cache.contract import Contract
 from lookup_app.batch import NDJSON
 from lookup_app.config import LookupSettings
+from lookup_app.epochs import HEADER as EPOCH
 from lookup_app.headers import JSON
 from lookup_app.openapi import schemas
 from lookup_app.openapi.schemas import Schema, ref, title
@@ -91,7 +92,7 @@ def general() -> list[Operation]:
 
 def _instrument(name: str) -> dict[int, Success]:
     always = ("Cache-Control", "Vary", "ETag", "Instrument-Version")
-    stale = ("Warning", "Age")
+    stale = ("Warning", "Age", EPOCH)
     return {
         200: Success("The record.", {JSON: ref(name)}, always, ("Last-Modified", *stale)),
         304: Success("The caller has it already.", {}, always, stale),
@@ -107,7 +108,7 @@ def _batch(contract: Contract, settings: LookupSettings) -> Operation:
         {200: Success(
             "One result per id, in the order of the ids.",
             {JSON: results, NDJSON: {"type": "array", "items": ref(f"{name}Result")}},
-            ("Cache-Control", "Vary"), ("Warning", "Age"),
+            ("Cache-Control", "Vary"), ("Warning", "Age", EPOCH),
         )},
         (P.INVALID_BODY, P.INVALID_BATCH_SIZE, P.INVALID_FIELDS, P.INVALID_QUERY, P.BAD_REQUEST, P.UNKNOWN_DATASET,
          P.BODY_TOO_SLOW, P.BODY_TOO_LARGE, P.UNSUPPORTED_CONTENT_TYPE, P.STORE_UNAVAILABLE, P.BUSY, *GUARD),

@@ -11,6 +11,7 @@ from lookup_app.changes.metrics import ChangesMetrics
 from lookup_app.changes.settings import ChangesSettings, changes_settings
 from lookup_app.changes.stream import make_streams
 from lookup_app.config import LookupSettings, lookup_settings
+from lookup_app.epochs import watch_of
 from lookup_app.files_limit import raise_limit_of_files
 from lookup_app.metrics import LookupMetrics
 from lookup_app.protection.assembly import create_protection
@@ -58,6 +59,7 @@ def _parts(settings: LookupSettings, protection: ProtectionSettings, changes: Ch
         changes_metrics,
         changes,
         settings.batch_ids_max,
+        watch_of(settings.redis_url, settings.redis_timeout_s, datasets.names),
     )
 
 

@@ -87,12 +87,16 @@ class WatchEvent(_message.Message):
         DELETE: _ClassVar[WatchEvent.Kind]
         RESET: _ClassVar[WatchEvent.Kind]
         HEARTBEAT: _ClassVar[WatchEvent.Kind]
+        EPOCH: _ClassVar[WatchEvent.Kind]
+        RESTORED: _ClassVar[WatchEvent.Kind]
     KIND_UNSPECIFIED: WatchEvent.Kind
     HELLO: WatchEvent.Kind
     PUT: WatchEvent.Kind
     DELETE: WatchEvent.Kind
     RESET: WatchEvent.Kind
     HEARTBEAT: WatchEvent.Kind
+    EPOCH: WatchEvent.Kind
+    RESTORED: WatchEvent.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]

@@ -14,6 +14,8 @@ _KINDS: Final = {
     Kind.DELETE: pb.WatchEvent.DELETE,
     Kind.RESET: pb.WatchEvent.RESET,
     Kind.HEARTBEAT: pb.WatchEvent.HEARTBEAT,
+    Kind.EPOCH: pb.WatchEvent.EPOCH,
+    Kind.RESTORED: pb.WatchEvent.RESTORED,
 }
 
 
@@ -38,6 +40,6 @@ def event_message(event: Event) -> pb.WatchEvent:
         cursor=event.cursor,
         id=event.key,
         version=event.version or 0,
-        json=event.stored or b"",
+        json=event.data if event.kind in (Kind.EPOCH, Kind.RESTORED) else event.stored or b"",
         detail=event.detail,
     )

@@ -17,6 +17,7 @@ from lookup_app.changes.settings import ChangesSettings
 from lookup_app.changes.stream import ChangeStream, check_room, resume_from
 from lookup_app.datasets import Datasets
 from lookup_app.entries import Instrument
+from lookup_app.epochs import HEADER, EpochWatch
 from lookup_app.metrics import LookupMetrics
 from lookup_app.problems import Problem, ProblemType, problem_of
 from lookup_app.protection.assembly import Protection
@@ -44,6 +45,7 @@ class Parts(NamedTuple):
     changes_metrics: ChangesMetrics
     changes: ChangesSettings
     batch_ids_max: int
+    epochs: EpochWatch
 
 
 class LookupServicer(lookup_pb2_grpc.LookupServicer):
@@ -133,9 +135,18 @@ class LookupServicer(lookup_pb2_grpc.LookupServicer):
             if name in _CREDENTIALS and isinstance(value, str):
                 environ[_CREDENTIALS[name]] = value
         gate = self._parts.protection.gate
+        told = self._epoch(dataset)
         if not gate.is_open:
             admission = await self._in_thread(lambda: gate.admit(environ, dataset, cost))
-            context.set_trailing_metadata([(name.lower(), value) for name, value in admission.headers])
+            told += [(name.lower(), value) for name, value in admission.headers]
+        if told:
+            context.set_trailing_metadata(told)
+
+    def _epoch(self, dataset: str) -> list[tuple[str, str]]:
+        """As REST's header, once there is one."""
+        self._parts.epochs.start()
+        number = self._parts.epochs.opened.get(dataset)
+        return [(HEADER.lower(), number)] if number else []
 
     async def _read(self, context: Context, read: Callable[[], T]) -> T:
         """Within the call's deadline: when it has passed the caller is told so, and a read that waits is not begun."""

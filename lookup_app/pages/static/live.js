@@ -24,7 +24,7 @@ export class Live {
       this.tell("live, through the change stream");
       this.ask();
     };
-    for (const name of ["put", "delete", "reset"]) this.source.addEventListener(name, () => this.ask());
+    for (const name of ["put", "delete", "reset", "epoch", "restored"]) this.source.addEventListener(name, () => this.ask());
     this.source.onerror = () => this.poll("the change stream does not answer");
   }
 

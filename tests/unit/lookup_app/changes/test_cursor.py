@@ -40,3 +40,17 @@ def test_a_cursor_never_goes_back_and_learns_of_new_partitions() -> None:
     assert cursor.advanced({0: 3}) == cursor
     assert cursor.advanced({0: 8, 1: 4}) == Cursor(TOPIC, {0: 8})
     assert cursor.within([0, 1]) == Cursor(TOPIC, {0: 5, 1: 0})
+
+
+def test_a_history_stands_behind_the_offsets() -> None:
+    cursor = Cursor(TOPIC, {0: 5, 3: 1}, (2, 1_763_674_000_123))
+    assert cursor.text() == f"{TOPIC}_0.5-3.1_2.1763674000123"
+    assert parse_cursor(cursor.text()) == cursor
+    assert cursor.advanced({0: 9}).mark == cursor.within([0]).mark == cursor.mark
+    assert parse_cursor(f"{TOPIC}_0.5").mark == (0, 0)
+
+
+@pytest.mark.parametrize("tail", ["_", "_1", "_1.", "_.1", "_1.1_1.1", "_1.1-0.5", "_-1.1"])
+def test_a_history_has_one_form(tail: str) -> None:
+    with pytest.raises(CursorError):
+        parse_cursor(f"{TOPIC}_0.5{tail}")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import pytest
 
+from instrument_cache.epoch import Epoch
+from instrument_cache.history import History, Restored
 from lookup_app.changes.client import Client
 from lookup_app.changes.cursor import Cursor
 from lookup_app.changes.events import Batch, Changes, Event, Kind
@@ -119,3 +122,27 @@ def test_it_does_not_rest_while_anybody_is_there(hub: Hub) -> None:
     assert not client.is_open
     assert hub.end()
     assert hub.cursor is None
+
+
+def history(epoch: int, at_ms: int) -> History:
+    return History(Epoch(number=epoch, reason="a bad load", pinned=True), Restored(at_ms, "r", "b", "all keys"))
+
+
+def test_what_was_written_past_the_log_is_told_to_all(hub: Hub) -> None:
+    _, queue = listen(hub)
+    _, of_one = listen(hub, "a")
+    waiting = Queue()
+    hub.clients.add(Client(frozenset(), waiting, 1000))
+    hub.note(history(1, 5))
+    told = [found.batches[-1].events[0] for found in (queue, of_one, waiting)]
+    assert [event.kind for event in told] == [Kind.EPOCH] * 3
+    assert [event.cursor for event in told] == [f"{TOPIC}_0.0_1.5", f"{TOPIC}_0.0_1.5", ""]
+    assert not told[2].sse.startswith(b"id:")
+    data = json.loads(told[0].data)
+    assert data["epoch"] == {"number": 1, "opened_at": "", "reason": "a bad load", "backup": "", "pinned": True}
+    assert data["restored"] == {"at_ms": 5, "backup": "b", "scope": "all keys", "keys": []}
+
+    hub.note(history(1, 6))
+    assert queue.batches[-1].events[0].kind is Kind.RESTORED
+    hub.heartbeat()
+    assert queue.batches[-1].events[0].cursor == f"{TOPIC}_0.0_1.6"

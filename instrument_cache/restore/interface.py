@@ -1,0 +1,18 @@
+"""What a restore needs of the store: `RedisStore`, its twin, and the one that only looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+
+class RestoreStore(Protocol):
+    """The part of `VersionedStore` that a restore uses. All raise StoreUnavailable."""
+
+    def offer(self, values: Mapping[str, bytes], expires_at_ms: Mapping[str, int] | None = None) -> str: ...
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]: ...
+
+    def replace(self, key: str, seen: bytes | None, new: bytes | None, expires_at_ms: int = 0) -> bool: ...
+
+    def keys(self, prefix: str) -> Iterator[list[bytes]]: ...
