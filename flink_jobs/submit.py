@@ -23,6 +23,7 @@ from flink_jobs.launch.cluster import Cluster
 from flink_jobs.launch.deployment import Deployment
 from flink_jobs.launch.gate import GateLimits, gate_limits
 from flink_jobs.launch.lock import alone
+from flink_jobs.launch.ordered import OrderedChange
 from flink_jobs.launch.overview import overview
 from flink_jobs.launch.release import local_release
 from flink_jobs.launch.release_store import ReleaseStore
@@ -51,11 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
     configure_logging("submit")
     env = environment()
     dataset = env.text("ICACHE_DATASET", "instruments")
-    log, releases = _kept(env, dataset)
+    objects, log, releases = _kept(env, dataset)
     if options.action == "versions":
         print(json.dumps(overview(log.read(), releases.versions()), indent=2))
         return 0
     limits = gate_limits(env)
+    if getattr(options, "gate_s", None):
+        limits = GateLimits(options.gate_s, limits.reject_percent_max)
     here = local_release(env)
     configured = Configured(here.version, env.integer("ICACHE_JOB_PARALLELISM", default=0, low=0, high=1024))
     s3 = s3_settings(env)
@@ -67,14 +70,16 @@ def main(arguments: list[str] | None = None) -> int:
         here=here,
     )
     with alone(redis_url(env), dataset, wait_s=limits.gate_s + _LOCK_WAIT_S):
-        return _act(options, stream, configured, redis_client(redis_url(env), name="submit"), dataset, limits)
+        client = redis_client(redis_url(env), name="submit")
+        ordered = OrderedChange(objects, client, dataset, options.run) if getattr(options, "run", None) else None
+        return _act(options, stream, configured, client, dataset, limits, ordered)
 
 
-def _kept(env: Environment, dataset: str) -> tuple[WantedLog, ReleaseStore]:
+def _kept(env: Environment, dataset: str) -> tuple[ObjectStore, WantedLog, ReleaseStore]:
     settings = s3_settings(env)
     client = s3_client(settings)
     objects = ObjectStore(settings, client)
-    return WantedLog(objects, dataset, client, settings.bucket), ReleaseStore(objects, dataset)
+    return objects, WantedLog(objects, dataset, client, settings.bucket), ReleaseStore(objects, dataset)
 
 
 def _act(
@@ -84,6 +89,7 @@ def _act(
     client: redis.Redis,
     dataset: str,
     limits: GateLimits,
+    ordered: OrderedChange | None,
 ) -> Outcome:
     counters = RedisStore(client, dataset).counters
     if options.action == "stop":
@@ -96,19 +102,22 @@ def _act(
         # The code has been proven; what it rejects by right may be more than what the other one did.
         limits = GateLimits(limits.gate_s, _ANY_SHARE)
     upgrade = Upgrade(stream, counters, limits)
-    return launcher.change(stream, configured, upgrade, lambda wanted: _change(options, stream, wanted))
+    carry_out = partial(launcher.change, stream, configured, upgrade)
+    decide = partial(_change, options, stream)
+    return ordered.carry_out(upgrade, counters, decide, carry_out) if ordered else carry_out(decide)
 
 
 def _change(options: argparse.Namespace, stream: Deployment, wanted: Wanted) -> Change:
     current = wanted.current
+    parallelism = options.parallelism or current.parallelism
     if options.action == "scale":
-        return Change(current.release, options.parallelism)
+        return Change(current.release, parallelism)
     if options.action == "rollback":
         release = options.to or wanted.newest_good()
-        return Change(release, current.parallelism, state=options.state, verdict="rolled back")
+        return Change(release, parallelism, state=options.state, verdict="rolled back")
     if options.to is None:
         stream.releases.publish(stream.here)
-    return Change(options.to or stream.here.version, current.parallelism, state=options.state)
+    return Change(options.to or stream.here.version, parallelism, state=options.state)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -119,12 +128,18 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("ensure", help="run what should run")
     actions.add_parser("stop", help="stop with a savepoint")
     actions.add_parser("versions", help="print the releases and what became of each, as JSON")
+    changes = []
     for action, what in (("upgrade", "deploy this image's code, or a published release"), ("rollback", "go back")):
         change = actions.add_parser(action, help=what)
+        changes.append(change)
         change.add_argument("--to", metavar="VERSION", help="a published release")
         change.add_argument("--from", dest="state", choices=STATES, default=STATES[0], help="where it begins")
+        change.add_argument("--parallelism", type=_parallelism, metavar="N", help="1 to 1024; else as it is")
     scale = actions.add_parser("scale", help="resume with another parallelism")
     scale.add_argument("parallelism", type=_parallelism, metavar="N", help="1 to 1024")
+    for change in (*changes, scale):
+        change.add_argument("--gate-s", type=float, metavar="S", help="how long it is watched; else as it is set")
+        change.add_argument("--run", metavar="ID", help="a run of stream_upgrade: decide once, report once, end with 0")
     return parser
 
 

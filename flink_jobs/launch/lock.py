@@ -12,6 +12,7 @@ from redis.lock import Lock
 
 from instrument_cache.connections import redis_client
 from instrument_cache.errors import StoreUnavailable, Unavailable
+from instrument_cache.launch_lock import launch_lock
 
 _LOCK_S: Final = 30.0
 
@@ -23,7 +24,7 @@ def alone(url: str, dataset: str, *, wait_s: float) -> Iterator[None]:
     Raises StoreUnavailable without Redis, Unavailable if another launcher holds the lock for `wait_s` seconds.
     """
     lock = redis_client(url, name="submit").lock(
-        f"lock:submit:{dataset}", timeout=_LOCK_S, blocking_timeout=wait_s, thread_local=False
+        launch_lock(dataset), timeout=_LOCK_S, blocking_timeout=wait_s, thread_local=False
     )
     try:
         acquired = lock.acquire()

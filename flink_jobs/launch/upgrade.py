@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -54,12 +55,19 @@ class Change:
 
 
 class Upgrade:
-    """Carries out a change. `counters` are those of the dataset's store."""
+    """Carries out a change. `counters` are those of the dataset's store.
+
+    `reason` is why it was refused or given up. `without_job_s` is how long no job ran until the new one did.
+    """
+
+    reason = ""
+    without_job_s = 0.0
 
     def __init__(self, stream: Deployment, counters: Counters, limits: GateLimits) -> None:
         self._stream = stream
         self._counters = counters
         self._limits = limits
+        self._stopped_s = 0.0
 
     def deploy(self, change: Change) -> Outcome:
         """The stream's wanted state must have been read and settled. Raises Overtaken if another launcher took over."""
@@ -67,7 +75,8 @@ class Upgrade:
             self._check(change)
             before = dict(self._counters())
         except InstrumentCacheError as error:
-            logger.error("refused", release=change.release, error=str(error))
+            self.reason = str(error)
+            logger.error("refused", release=change.release, error=self.reason)
             return Outcome.REFUSED
         self._stop_and_put_on_trial(change)
         if reason := self._try(before):
@@ -86,6 +95,7 @@ class Upgrade:
     def _stop_and_put_on_trial(self, change: Change) -> None:
         stream = self._stream
         stream.stop_current()
+        self._stopped_s = time.monotonic()
         bases = dict(zip(STATES, (stream.newest_state(), stream.wanted.current.base, None), strict=True))
         stream.put_on_trial(change.release, change.parallelism, bases[change.state])
 
@@ -95,6 +105,7 @@ class Upgrade:
         assert trial is not None, "it was put on trial"
         try:
             job = self._stream.start([trial.base])
+            self.without_job_s = time.monotonic() - self._stopped_s
             logger.info("gate", job=job.job_id, release=trial.release, gate_s=self._limits.gate_s)
             return watch(self._stream.cluster.rest, job.job_id, self._counters, before, self._limits)
         except Overtaken:
@@ -103,7 +114,7 @@ class Upgrade:
             return str(error)
 
     def _go_back(self, reason: str) -> Outcome:
-        stream = self._stream
+        stream, self.reason = self._stream, reason
         try:
             stream.give_up("failed", reason)
             stream.resume()

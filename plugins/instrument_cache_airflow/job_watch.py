@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from instrument_cache.errors import InstrumentCacheError, Unavailable
@@ -20,9 +20,18 @@ class Stalls(Protocol):
     def look(self) -> str | None: ...
 
 
+class Launchers(Protocol):
+    """Knows whether somebody stops or starts the dataset's job on purpose (see `launchers`)."""
+
+    def at_work(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What one look showed: an error, or the dataset's jobs; `standstill` is what a running job has stopped to do."""
+    """What one look showed: an error, or the dataset's jobs.
+
+    `standstill` is what a running job has stopped to do. `launcher_at_work`: what becomes of the job now is wanted.
+    """
 
     running: tuple[Job, ...] = ()
     ended: Job | None = None
@@ -30,10 +39,13 @@ class Sighting:
     checkpoint_age_s: float = 0.0
     standstill: str | None = None
     error: str | None = None
+    launcher_at_work: bool = False
 
     def __str__(self) -> str:
         if self.error is not None:
             return self.error
+        if not self.running and self.launcher_at_work:
+            return "no job runs, and a launcher is at work"
         if not self.running:
             return _epitaph(self.ended, self.failure)
         return "; ".join(f"job {job.name} ({job.job_id}) is {job.state}" for job in self.running)
@@ -50,10 +62,13 @@ class Incident:
     message: str
 
 
-def look(flink: FlinkRest, name_prefix: str, stalls: Stalls | None = None) -> Sighting:
+def look(
+    flink: FlinkRest, name_prefix: str, stalls: Stalls | None = None, launchers: Launchers | None = None
+) -> Sighting:
     """Look at the jobs whose name begins so. Never raises for what Flink does or does not answer."""
     try:
-        return _look(flink, name_prefix, stalls)
+        sighting = _look(flink, name_prefix, stalls)
+        return replace(sighting, launcher_at_work=launchers.at_work()) if launchers else sighting
     except InstrumentCacheError as error:
         return Sighting(error=str(error))
 
@@ -111,6 +126,8 @@ class JobWatch:
     def _suspect(self, sighting: Sighting) -> Incident | None:
         if sighting.error is not None:
             return Incident("unreachable", f"Flink cannot be asked about the job: {sighting.error}.")
+        if sighting.launcher_at_work:
+            return None  # an upgrade stops and starts the job; what is wrong afterwards shows afterwards
         if not sighting.running:
             return Incident("gone", f"The streaming job is gone: {sighting}.")
         if len(sighting.running) > 1:
@@ -120,7 +137,7 @@ class JobWatch:
     def _suspect_job(self, job: Job, sighting: Sighting) -> Incident | None:
         self._job_id = self._job_id or job.job_id
         if job.job_id != self._job_id:
-            return Incident("replaced", f"Job {self._job_id} was replaced by {job.job_id}, which a newer run watches.")
+            return Incident("replaced", f"Job {self._job_id} was replaced by {job.job_id}.")
         if sighting.standstill is not None:
             nothing = f"The streaming job {job.job_id} is {job.state} but applies nothing."
             return Incident("standing", f"{nothing} {sighting.standstill}")
@@ -131,10 +148,17 @@ class JobWatch:
         return None
 
 
-def has_been_missing(flink: FlinkRest, name_prefix: str, for_s: float, *, poll_s: float = 5.0) -> bool:
-    """True if Flink says for `for_s` seconds that no such job runs. False at the first sign of a job or an error."""
+def has_been_missing(
+    flink: FlinkRest, name_prefix: str, for_s: float, launchers: Launchers | None = None, *, poll_s: float = 5.0
+) -> bool:
+    """True if Flink says for `for_s` seconds that no such job runs, and nobody is at work to start one.
+
+    False at the first sign of a job, of a launcher or of an error.
+    """
     deadline_s = time.monotonic() + for_s
-    while not (sighting := look(flink, name_prefix)).running and sighting.error is None:
+    while not (sighting := look(flink, name_prefix, launchers=launchers)).running and sighting.error is None:
+        if sighting.launcher_at_work:
+            return False
         if time.monotonic() >= deadline_s:
             return True
         time.sleep(poll_s)

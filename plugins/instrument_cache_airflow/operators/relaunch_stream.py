@@ -8,6 +8,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 
 from instrument_cache_airflow import desired_state
 from instrument_cache_airflow.job_watch import has_been_missing
+from instrument_cache_airflow.launchers import stream_launchers
 from instrument_cache_airflow.launches import active_runs, launching_runs
 from instrument_cache_airflow.settings import watch_settings, watchdog_missing_s
 
@@ -61,4 +62,5 @@ class RelaunchStreamOperator(TriggerDagRunOperator):
 
         settings = watch_settings()
         with FlinkRest(settings.flink_url) as flink:
-            return has_been_missing(flink, stream_job_name_prefix(settings.dataset), watchdog_missing_s())
+            prefix, launchers = stream_job_name_prefix(settings.dataset), stream_launchers(settings.dataset)
+            return has_been_missing(flink, prefix, watchdog_missing_s(), launchers)

@@ -11,12 +11,13 @@ SECRET: Final = "instrument-cache"
 LABELS: Final = {"app.kubernetes.io/name": "instrument-cache", "app.kubernetes.io/component": "stream-submit"}
 
 
-def stream_pod(verb: Literal["ensure", "stop"]) -> dict[str, Any]:
+def stream_pod(verb: Literal["ensure", "stop", "upgrade"], arguments: Any = None) -> dict[str, Any]:
     """Arguments of a KubernetesPodOperator whose pod runs `python -m flink_jobs.submit VERB` and exits in seconds:
 
         KubernetesPodOperator(task_id="ensure_job", **stream_pod("ensure"))
 
-    Every ICACHE_ setting of the pod comes from the Secret, on a cluster and on a laptop.
+    `arguments` stand in place of the verb; they may be the output of a task. Every ICACHE_ setting of the pod comes
+    from the Secret, on a cluster and on a laptop.
     """
     from kubernetes.client import models as k8s  # type: ignore[import-untyped]
 
@@ -29,7 +30,7 @@ def stream_pod(verb: Literal["ensure", "stop"]) -> dict[str, Any]:
         "name": f"stream-{verb}",
         "random_name_suffix": True,
         "cmds": ["python", "-m", "flink_jobs.submit"],
-        "arguments": [verb],
+        "arguments": [verb] if arguments is None else arguments,
         "env_from": [k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=SECRET))],
         "labels": LABELS,
         **_supervision(),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from instrument_cache_airflow.job_watch import Incident, JobWatch, Sighting, look
+from instrument_cache_airflow.launchers import LaunchersOfStream, stream_launchers
 from instrument_cache_airflow.stall_watch import StallWatch, stall_watch
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 class FlinkJobTrigger(BaseTrigger):
     """Fires once, when the dataset's job needs attention; the event is an `Incident` as a dictionary.
 
-    `job_id` is the job that was launched; another one in its place means that another run took over. The trigger keeps
-    nothing that a restart of the triggerer could lose: it looks anew, and grants each grace anew. Times in seconds.
+    `job_id` is the job that was launched; another one in its place came from a newer run or an upgrade. The trigger
+    keeps nothing that a restart of the triggerer could lose: it looks anew, and grants each grace anew. Times in
+    seconds.
     """
 
     def __init__(
@@ -56,10 +58,10 @@ class FlinkJobTrigger(BaseTrigger):
         """Look every `poll_s` seconds until something is wrong for longer than its grace."""
         watch = JobWatch(job_id=self.job_id, **self.limits)
         # In a thread: the first import takes a while, and every call may block.
-        flink, name_prefix, stalls = await asyncio.to_thread(self._connect)
+        flink, name_prefix, stalls, launchers = await asyncio.to_thread(self._connect)
         try:
             while True:
-                sighting = await asyncio.to_thread(look, flink, name_prefix, stalls)
+                sighting = await asyncio.to_thread(look, flink, name_prefix, stalls, launchers)
                 self._log_change(sighting)
                 if incident := watch.judge(sighting, time.monotonic()):
                     break
@@ -69,10 +71,11 @@ class FlinkJobTrigger(BaseTrigger):
         await asyncio.to_thread(_mark_if_standing, incident, sighting, stalls)
         yield TriggerEvent(asdict(incident))  # type: ignore[no-untyped-call]
 
-    def _connect(self) -> tuple[FlinkRest, str, StallWatch | None]:
+    def _connect(self) -> tuple[FlinkRest, str, StallWatch | None, LaunchersOfStream | None]:
         from instrument_cache.flink_rest import FlinkRest, stream_job_name_prefix
 
-        return FlinkRest(self.flink_url), stream_job_name_prefix(self.dataset), stall_watch(self.dataset)
+        stalls, launchers = stall_watch(self.dataset), stream_launchers(self.dataset)
+        return FlinkRest(self.flink_url), stream_job_name_prefix(self.dataset), stalls, launchers
 
     def _log_change(self, sighting: Sighting) -> None:
         if str(sighting) != self._last_seen:

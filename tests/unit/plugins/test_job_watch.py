@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,16 @@ GONE = Sighting()
 AWAY = Sighting(error="Flink at http://x does not answer")
 STALLED = Sighting((JOB,), checkpoint_age_s=301)
 STANDING = Sighting((JOB,), checkpoint_age_s=3, standstill="Nothing has been applied in partition 3.")
+
+
+class AtWork:
+    """Launchers that are at work, or are not."""
+
+    def __init__(self, at_work: bool) -> None:
+        self._at_work = at_work
+
+    def at_work(self) -> bool:
+        return self._at_work
 
 
 class Stalls:
@@ -82,6 +93,28 @@ def test_two_jobs_of_a_dataset_are_one_too_many() -> None:
 def test_another_job_in_the_place_of_the_launched_one() -> None:
     assert kinds((0, HEALTHY), (5, Sighting((OTHER,)))) == [None, "replaced"]
     assert kinds((0, HEALTHY), job_id="b") == ["replaced"]
+
+
+@pytest.mark.parametrize("sighting", [GONE, Sighting((OTHER,)), Sighting((JOB, OTHER)), STALLED, STANDING])
+def test_what_a_launcher_does_to_the_job_is_no_incident(sighting: Sighting) -> None:
+    wanted = replace(sighting, launcher_at_work=True)
+    assert kinds((0, wanted), (1e6, wanted), job_id="a") == [None, None]
+
+
+def test_after_the_launcher_the_grace_begins_anew() -> None:
+    wanted = replace(GONE, launcher_at_work=True)
+    assert kinds((0, GONE), (5, wanted), (60, wanted), (61, GONE), (70, GONE), (71, GONE)) == [None] * 5 + ["gone"]
+
+
+def test_flink_that_is_away_counts_in_an_upgrade_too(flink: FlinkRest) -> None:
+    assert look(flink, PREFIX, launchers=AtWork(True)).launcher_at_work
+    away = replace(AWAY, launcher_at_work=True)
+    assert kinds((0, away), (60, away)) == [None, "unreachable"]
+
+
+def test_a_job_is_not_missing_while_a_launcher_is_at_work(flink: FlinkRest) -> None:
+    assert not has_been_missing(flink, PREFIX, 0.0, AtWork(True))
+    assert has_been_missing(flink, PREFIX, 0.0, AtWork(False))
 
 
 def test_no_checkpoint_for_too_long() -> None:

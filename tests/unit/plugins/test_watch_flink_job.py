@@ -13,6 +13,7 @@ from tests.unit.plugins.fake_flink import FakeFlink
 from tests.unit.plugins.runs import Runs
 
 CONTEXT = cast(Any, {"ti": Runs(active=1, watching=1)})
+REPLACED = {"kind": "replaced", "message": "Job a was replaced by b."}
 GONE = {"kind": "gone", "message": "The streaming job is gone."}
 
 
@@ -86,7 +87,18 @@ def test_a_job_that_another_run_replaced_is_a_success(
     operator: WatchFlinkJobOperator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_STREAM_INSTRUMENTS_DESIRED", "running")
-    operator.report(CONTEXT, {"kind": "replaced", "message": "Job a was replaced by b."})
+    operator.report(cast(Any, {"ti": Runs(active=2, watching=2)}), REPLACED)
+
+
+def test_a_job_that_was_upgraded_is_watched_from_then_on(
+    fake: FakeFlink, operator: WatchFlinkJobOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_STREAM_INSTRUMENTS_DESIRED", "running")
+    fake.add("b")
+    with pytest.raises(TaskDeferred) as caught:
+        operator.report(CONTEXT, REPLACED)
+    _, arguments = caught.value.trigger.serialize()
+    assert (caught.value.method_name, arguments["job_id"]) == ("report", "b")
 
 
 def test_a_wanted_state_that_nobody_knows(operator: WatchFlinkJobOperator, monkeypatch: pytest.MonkeyPatch) -> None:
