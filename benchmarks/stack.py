@@ -14,8 +14,9 @@ import yaml
 from local_stack.components.component import Component
 from local_stack.components.flink import JOBMANAGER, SLOTS, TASKMANAGER, cluster_config, flink_environment, prepare
 from local_stack.components.kafka import KAFKA
+from local_stack.components.product import SIMULATOR
 from local_stack.components.redis import REDIS
-from local_stack.components.s3 import S3
+from local_stack.components.s3 import S3, S3_SECOND
 from local_stack.instance import PROJECT, Instance, write_private
 from local_stack.supervisor import Supervisor
 from local_stack.up import check_machine, start, stop_all
@@ -33,6 +34,13 @@ def benchmark_stack(parallelism: int, logs: Path | None, report: Callable[[str],
 def redis_alone(logs: Path | None, report: Callable[[str], None]) -> Iterator[Instance]:
     """The same with nothing but Redis."""
     with _running([REDIS], logs, report) as instance:
+        yield instance
+
+
+@contextmanager
+def operations_stack(logs: Path | None, report: Callable[[str], None]) -> Iterator[Instance]:
+    """What operations on a cache need: Redis, Kafka, both regions' S3 and the simulated source; no stream runs."""
+    with _running([REDIS, KAFKA, S3, S3_SECOND, SIMULATOR], logs, report) as instance:
         yield instance
 
 

@@ -11,6 +11,10 @@ RUN python3 -m venv /opt/venv \
     && /opt/venv/bin/pip uninstall --yes pip
 
 FROM ${BASE}
+# A backup is restored into a Redis of its own before it counts.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends redis-server \
+    && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 icache \
     && useradd --uid 10001 --gid icache --home-dir /opt/airflow --shell /usr/sbin/nologin icache \
     && install --directory --owner=icache --group=icache --mode=0750 /opt/airflow /opt/airflow/logs /var/lib/feed \
@@ -22,6 +26,8 @@ COPY instrument_cache /opt/instrument-cache/instrument_cache
 COPY feed /opt/instrument-cache/feed
 COPY exporter /opt/instrument-cache/exporter
 COPY local_stack /opt/instrument-cache/local_stack
+# The drills start a worker of it.
+COPY lookup_app /opt/instrument-cache/lookup_app
 COPY plugins /opt/instrument-cache/plugins
 COPY dags /opt/instrument-cache/dags
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \

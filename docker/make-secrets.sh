@@ -22,12 +22,13 @@ secret() { # NAME VALUE: keeps VALUE unless there is one
 }
 value() { cat "$folder/$1"; }
 
-for name in redis_password airflow_jwt_secret airflow_api_secret s3_access_key s3_secret_key source_token pod_runner_token \
-    postgres_password; do
+for name in redis_password airflow_jwt_secret airflow_api_secret s3_access_key s3_secret_key s3_second_access_key s3_second_secret_key \
+    source_token pod_runner_token postgres_password; do
     secret "$name" "$(token)"
 done
 secret airflow_password "$(token 12)"
 secret airflow_fernet_key "$(token 32)"
+secret backup_signing_key "$(token 32)"
 secret redis_url "redis://:$(value redis_password)@redis:16379/0"
 secret airflow_database_url "postgresql+psycopg2://airflow:$(value postgres_password)@postgres:5432/airflow"
 echo "The secrets are in $folder. Airflow's login: admin / $(value airflow_password)"

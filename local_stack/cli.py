@@ -25,9 +25,13 @@ from local_stack import publish, up
 from local_stack.commands.account import account
 from local_stack.commands.api import api
 from local_stack.commands.apikey import apikey
+from local_stack.commands.backup import backup
 from local_stack.commands.contract import contract
 from local_stack.commands.dlq import dlq
+from local_stack.commands.drill import drill
 from local_stack.commands.freshness import freshness
+from local_stack.commands.reconcile import reconcile
+from local_stack.commands.restore import epoch, restore
 from local_stack.commands.stream import stream
 from local_stack.instance import OPTIONAL, Instance
 from local_stack.stack import component
@@ -273,9 +277,14 @@ def _contract(instance: Instance) -> Any:
 main.add_command(account)
 main.add_command(apikey)
 main.add_command(api)
+main.add_command(backup)
 main.add_command(contract)
 main.add_command(dlq)
+main.add_command(drill)
+main.add_command(epoch)
 main.add_command(freshness)
+main.add_command(restore)
+main.add_command(reconcile)
 main.add_command(stream)
 
 if __name__ == "__main__":

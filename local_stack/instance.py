@@ -5,6 +5,7 @@ ICACHE_HOME names the folder and ICACHE_PORT_OFFSET moves every port, so that a 
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 from collections.abc import Iterable
@@ -34,6 +35,7 @@ PORTS: Final = {
     "exporter": 8085,
     "schema-registry": 8086,
     "schema-registry-management": 8087,
+    "s3-second": 8088,
     "redis": 16379,
     "kafka": 19092,
     "kafka-controller": 19093,
@@ -42,6 +44,15 @@ PORTS: Final = {
     "flink-taskmanager-rpc": 16125,
     "flink-taskmanager-data": 16126,
 }
+# Of these, what the environment says counts.
+CHOSEN: Final = (
+    "ICACHE_BACKUP_ENCRYPTION_KEY",
+    "ICACHE_BACKUP_ENCRYPTION_KEY_FILE",
+    "ICACHE_BACKUP_KEEP_COUNT",
+    "ICACHE_BACKUP_LOCK_HOURS",
+    "ICACHE_BACKUP_PUBLIC_KEYS",
+    "ICACHE_BACKUP_RDB",
+)
 SECRETS: Final = (
     "redis_password",
     "airflow_password",
@@ -50,6 +61,9 @@ SECRETS: Final = (
     "airflow_fernet_key",
     "s3_access_key",
     "s3_secret_key",
+    "s3_second_access_key",
+    "s3_second_secret_key",
+    "backup_signing_key",
     "source_token",
     "pod_runner_token",
 )
@@ -140,10 +154,20 @@ class Instance:
             "ICACHE_S3_ACCESS_KEY": self.secret("s3_access_key"),
             "ICACHE_S3_SECRET_KEY": self.secret("s3_secret_key"),
             "ICACHE_S3_BUCKET": "instrument-cache",
+            "ICACHE_S3_SECOND_ENDPOINT": self.url("s3-second"),
+            "ICACHE_S3_SECOND_ACCESS_KEY": self.secret("s3_second_access_key"),
+            "ICACHE_S3_SECOND_SECRET_KEY": self.secret("s3_second_secret_key"),
+            "ICACHE_S3_SECOND_BUCKET": "instrument-cache",
+            "ICACHE_BACKUP_BUCKET": "instrument-cache-backup",
+            # A laptop keeps three hours: a day of a large cache would fill its disk.
+            "ICACHE_BACKUP_KEEP_COUNT": "12",
+            "ICACHE_BACKUP_LOCK_HOURS": "1",
+            "ICACHE_BACKUP_SIGNING_KEY": self.secret("backup_signing_key"),
             "ICACHE_SOURCE_URL": f"sow+{self.url('simulator')}/{DATASET}",
             "ICACHE_SOURCE_TOKEN": self.secret("source_token"),
             "ICACHE_LOG_FORMAT": os.environ.get("ICACHE_LOG_FORMAT", "json"),
             "ICACHE_LOG_LEVEL": os.environ.get("ICACHE_LOG_LEVEL", "INFO"),
+            **{name: os.environ[name] for name in CHOSEN if name in os.environ},
         }
 
     def base_environment(self) -> dict[str, str]:
@@ -166,6 +190,8 @@ def _new_secret(name: str) -> str:
         from cryptography.fernet import Fernet
 
         return Fernet.generate_key().decode()
+    if name == "backup_signing_key":
+        return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     return secrets.token_urlsafe(12 if name == "airflow_password" else 24)
 
 

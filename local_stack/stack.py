@@ -11,7 +11,7 @@ from local_stack.components.flink import JOBMANAGER, TASKMANAGER
 from local_stack.components.kafka import KAFKA
 from local_stack.components.product import EXPORTER, FEED, LOOKUP, LOOKUP_CHANGES, LOOKUP_RPC, POD_RUNNER, SIMULATOR
 from local_stack.components.redis import REDIS
-from local_stack.components.s3 import S3
+from local_stack.components.s3 import S3, S3_SECOND
 from local_stack.components.schema_registry import SCHEMA_REGISTRY
 from local_stack.instance import Instance
 
@@ -19,6 +19,7 @@ COMPONENTS: Final[tuple[Component, ...]] = (
     REDIS,
     KAFKA,
     S3,
+    S3_SECOND,
     SIMULATOR,
     JOBMANAGER,
     TASKMANAGER,

@@ -27,7 +27,19 @@ from local_stack.supervisor import Supervisor, log_path
 Report = Callable[[str, float], None]
 STREAM_DAG: Final = "stream_instruments"
 WATCHDOG_DAG: Final = "stream_watchdog"
-OPERATION_DAGS: Final = (STREAM_DAG, WATCHDOG_DAG, "stream_stop", "dead_letter_archive")
+OPERATION_DAGS: Final = (
+    STREAM_DAG,
+    WATCHDOG_DAG,
+    "stream_stop",
+    "stream_upgrade",
+    "dead_letter_archive",
+    "failover_drill",
+    "dr_drill",
+    "cache_backup",
+    "cache_restore",
+    "cache_reconcile",
+    "reconcile_after_gap",
+)
 _DISK_FREE_BYTES_MIN: Final = 2_000_000_000
 _POLL_S: Final = 0.2
 

@@ -1,6 +1,6 @@
 """`icache stream`: the releases of the streaming job. It runs the code that a pod would, in Flink's environment.
 
-docs/runbook/stream-upgrade.md says when to use what.
+docs/runbook/stream_upgrade.md says when to use what.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from instrument_cache.errors import InstrumentCacheError
 from local_stack.components.component import Component, answers
-from local_stack.components.product import FLINK_IMAGE, NAMESPACE
+from local_stack.components.product import FLINK_IMAGE, NAMESPACE, feed_state_file
 from local_stack.instance import PROJECT, Instance, write_private
 from local_stack.pod_runner.kubeconfig import airflow_connection_json
 
@@ -23,6 +23,7 @@ def airflow_environment(instance: Instance) -> dict[str, str]:
     return {
         **instance.settings(),
         "PATH": f"{instance.python.parent}{os.pathsep}{os.environ['PATH']}",
+        "ICACHE_FEED_STATE_FILE": str(feed_state_file(instance)),
         "ICACHE_FLINK_IMAGE": FLINK_IMAGE,
         "ICACHE_NAMESPACE": NAMESPACE,
         "AIRFLOW_HOME": str(home),

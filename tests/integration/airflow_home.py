@@ -92,14 +92,17 @@ class AirflowHome:
         variables: dict[str, str] | None = None,
         run_after: str | None = None,
         skip_tasks: str | None = None,
+        answer: str | None = None,
     ) -> RunningDag:
         """Set the Airflow Variables and start `dag.test()`.
 
-        Tasks whose id matches the regular expression `skip_tasks` are marked as succeeded and not run.
+        Tasks whose id matches the regular expression `skip_tasks` are marked as succeeded and not run. The first task
+        that asks a person gets `answer`, as from the user "ann".
         """
         self._runs += 1
         report, log = (self.folder / f"{self._runs}-{dag_id}.{kind}" for kind in ("json", "log"))
         order = {"conf": conf, "variables": variables or {}, "run_after": run_after, "skip_tasks": skip_tasks}
+        order["answer"] = answer
         command = [sys.executable, "-m", PROGRAM, dag_id, json.dumps(order), str(report)]
         with log.open("wb") as output:
             process = subprocess.Popen(

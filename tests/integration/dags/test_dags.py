@@ -1,4 +1,4 @@
-"""`dag.test()` of the three DAGs: the unmodified operator, the pod runner, a real Flink with Kafka, Redis and S3."""
+"""`dag.test()` of the stream's DAGs: the unmodified operator, the pod runner, a real Flink with Kafka, Redis and S3."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from flink_jobs.launch.release import Release, local_release
+from flink_jobs.launch.release_store import ReleaseStore
 from instrument_cache.flink_rest import FlinkRest, stream_job_name_prefix
+from instrument_cache.objects import ObjectStore
+from instrument_cache.settings import Environment, s3_settings
 from local_stack.components.airflow import airflow_environment
 from local_stack.instance import DATASET, Instance
 from tests.integration.airflow_home import AirflowHome
@@ -33,6 +37,14 @@ def home(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> Airflo
     return airflow
 
 
+def publish_release(instance: Instance, version: str) -> None:
+    """This checkout's code, with one comment more, under another name."""
+    env = Environment(instance.settings())
+    files = dict(local_release(env).files)
+    files["flink_jobs/apply.py"] += b"# another release\n"
+    ReleaseStore(ObjectStore(s3_settings(env)), DATASET).publish(Release(version, files))
+
+
 def living_jobs(instance: Instance) -> list[str]:
     jobs = FlinkRest(instance.url("flink")).jobs(stream_job_name_prefix(DATASET))
     return [job.state for job in jobs if not job.has_ended]
@@ -48,6 +60,13 @@ def test_the_stream_is_launched_watched_stopped_and_relaunched(instance: Instanc
         assert again.state == "success"
         assert "job_recognised" in again.log
         assert living_jobs(instance) == ["RUNNING"]
+
+        publish_release(instance, "next")
+        upgrade = home.run_dag("stream_upgrade", conf={"version": "next", "parallelism": 1, "gate_s": 5})
+        assert upgrade.state == "success", upgrade.log
+        assert "release next runs, at parallelism 1" in upgrade.log
+        assert living_jobs(instance) == ["RUNNING"]
+        wait_until(lambda: "is watched from here on" in launch.log, 60, what="the watch of the new job")
 
         stop = home.run_dag("stream_stop")
         assert stop.state == "success", stop.log

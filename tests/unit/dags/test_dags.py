@@ -93,8 +93,31 @@ def test_runs_do_not_pile_up(dags: dict[str, DAG], dag_id: str) -> None:
 
 @every_dag
 def test_every_task_ends(dags: dict[str, DAG], dag_id: str) -> None:
-    endless = [task.task_id for task in dags[dag_id].tasks if task.execution_timeout is None]
+    # A task that waits for a person does not run meanwhile; its answer has a time limit of its own.
+    endless = [
+        task.task_id
+        for task in dags[dag_id].tasks
+        if task.execution_timeout is None and getattr(task, "response_timeout", None) is None
+    ]
     assert endless == (["watch_job"] if dag_id == "stream_instruments" else [])
+
+
+@every_dag
+def test_a_person_is_asked_within_the_time_of_the_run(dags: dict[str, DAG], dag_id: str) -> None:
+    dag = dags[dag_id]
+    for task in dag.tasks:
+        if answer := getattr(task, "response_timeout", None):
+            assert dag.dagrun_timeout is not None
+            assert answer < dag.dagrun_timeout
+
+
+@every_dag
+def test_each_parameter_has_a_field_that_explains_itself(dags: dict[str, DAG], dag_id: str) -> None:
+    for name in dags[dag_id].params:
+        param = dags[dag_id].params.get_param(name)
+        assert param.description, name
+        assert param.schema.get("title"), name
+        assert param.schema.get("type"), name
 
 
 @every_dag
@@ -127,6 +150,7 @@ def test_what_the_dags_do_in_order(dags: dict[str, DAG]) -> None:
     assert order["stream_instruments"] == ["want_running", "ensure_job", "watch_job"]
     assert order["stream_watchdog"] == ["relaunch_stream"]
     assert order["stream_stop"] == ["want_stopped", "stop_job", "confirm_stopped"]
+    assert order["cache_reconcile"] == ["compare", "approve", "repair", "report"]
 
 
 def test_the_watchdog_knows_the_other_dag(dags: dict[str, DAG]) -> None:

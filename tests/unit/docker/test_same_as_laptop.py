@@ -13,6 +13,7 @@ from local_stack.components import airflow, flink, product
 from local_stack.components.component import Component
 from local_stack.components.kafka import KAFKA
 from local_stack.components.redis import REDIS
+from local_stack.components.s3 import S3, S3_SECOND
 from local_stack.instance import PROJECT, Instance
 from tests.unit.docker.conftest import Services
 
@@ -90,6 +91,16 @@ def test_redis(laptop: Instance, services: Services) -> None:
     # In a container nobody looks for left-over processes by their environment, so Redis may show its title.
     places = {"bind", "dir", "requirepass", "set-proc-title"}
     assert _without(in_container, places) == _without(on_laptop, places)
+
+
+def test_s3(laptop: Instance, services: Services) -> None:
+    """Both regions are served alike."""
+    for part in (S3, S3_SECOND):
+        arguments = services[part.name]["command"][0].rpartition("/versitygw ")[2].split()
+        on_laptop = part.command(laptop)[1:]
+        port, folders = on_laptop[1].rpartition(":")[2], on_laptop[-2:]
+        expected = ["--port", f":{port}", *on_laptop[2:-2], "/data/versions", "/data/objects"]
+        assert arguments == expected, folders
 
 
 def test_simulator(laptop: Instance, services: Services) -> None:

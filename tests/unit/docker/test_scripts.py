@@ -147,10 +147,11 @@ def test_s3_starts_as_the_compose_file_says(services: Services, tmp_path: Path) 
         wait_until(lambda: _healthy(f"http://127.0.0.1:{port}/health") == 0, what="S3")
         variables = {"ICACHE_S3_ENDPOINT": f"http://127.0.0.1:{port}", "ICACHE_S3_BUCKET": "made"}
         keys = {f"ICACHE_{name.upper()}_FILE": str(tmp_path / name) for name in ("s3_access_key", "s3_secret_key")}
-        make_bucket = runpy.run_path(str(DOCKER / "make_topics_and_bucket.py"))["make_bucket"]
+        make_buckets = runpy.run_path(str(DOCKER / "make_topics_and_bucket.py"))["make_buckets"]
         for _ in range(2):
-            make_bucket(Environment(variables | keys))
+            make_buckets(Environment(variables | keys))
     assert (tmp_path / "objects" / "made").is_dir()
+    assert (tmp_path / "objects" / "instrument-cache-backup").is_dir()
 
 
 def _healthy(*arguments: str) -> int:
