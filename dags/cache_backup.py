@@ -27,17 +27,18 @@ The log of `report` says in one sentence what is missing. The next run tries aga
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from instrument_cache_airflow.assets import BACKUP, CACHE
 
 
 @dag(
-    schedule="*/15 * * * *",
-    start_date=datetime(2025, 1, 1, tzinfo=UTC),
+    # Without a start date: what was due before it was first switched on is not made up for.
+    schedule=CronTriggerTimetable("*/15 * * * *", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=60),

@@ -25,10 +25,11 @@ The source, Redis, Kafka or S3 does not answer: nothing was repaired, and the ne
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from instrument_cache_airflow.assets import CACHE
 from instrument_cache_airflow.operators.approve_if_needed import ApproveIfNeeded
@@ -36,8 +37,8 @@ from instrument_cache_airflow.reconcile_form import order_of, reconcile_form
 
 
 @dag(
-    schedule="5 * * * *",
-    start_date=datetime(2025, 1, 1, tzinfo=UTC),
+    # Without a start date: what was due before it was first switched on is not made up for.
+    schedule=CronTriggerTimetable("5 * * * *", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=3),

@@ -25,19 +25,20 @@ region could not be built, and the last line says at what. See `docs/runbook/dr_
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from instrument_cache_airflow.assets import BACKUP, DRILL
 from instrument_cache_airflow.drill_forms import dr_form
 
 
 @dag(
-    schedule="0 4 * * 6",
-    start_date=datetime(2025, 1, 1, tzinfo=UTC),
+    # Without a start date: what was due before it was first switched on is not made up for.
+    schedule=CronTriggerTimetable("0 4 * * 6", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=2),

@@ -23,18 +23,19 @@ not be carried out, which proves nothing. See `docs/runbook/failover_drill.md`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from instrument_cache_airflow.drill_forms import failover_form
 
 
 @dag(
-    schedule="0 5 * * 6",
-    start_date=datetime(2025, 1, 1, tzinfo=UTC),
+    # Without a start date: what was due before it was first switched on is not made up for.
+    schedule=CronTriggerTimetable("0 5 * * 6", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=1),
