@@ -17,8 +17,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from instrument_cache.contract import load_contract
-from instrument_cache.errors import IdentifierError, InstrumentCacheError
+from instrument_cache.errors import IdentifierError, InstrumentCacheError, SettingsError
 from instrument_cache.identifiers import canonical_cusip
+from instrument_cache.logs import configure_logging
 from instrument_cache.settings import Environment, contract_path
 from instrument_cache.source.registry import open_source
 from local_stack import publish, up
@@ -287,5 +288,15 @@ main.add_command(restore)
 main.add_command(reconcile)
 main.add_command(stream)
 
-if __name__ == "__main__":
+
+def run() -> None:
+    """As a program: what its parts log goes to standard error, beside what was asked for."""
+    try:
+        configure_logging("icache")
+    except SettingsError as error:
+        raise SystemExit(f"icache: {error}") from None
     main()
+
+
+if __name__ == "__main__":
+    run()

@@ -21,7 +21,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from instrument_cache.connections import redis_client
 from instrument_cache.epoch import Epoch, read_epoch, unpin
 from instrument_cache.errors import InstrumentCacheError
-from instrument_cache.logs import configure_logging
 from instrument_cache.restore.catch_up import CaughtUp
 from instrument_cache.restore.counts import Counts
 from instrument_cache.restore.plan import Plan
@@ -75,7 +74,6 @@ def restore(
     as_json: bool,
 ) -> None:
     """Bring the newest good BACKUP back, or the one of that name, and catch up from Kafka."""
-    configure_logging("restore")
     restores = Restores(_settings())
     request = restore_request(
         restores.contract,

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 
 from instrument_cache.connections import redis_client
 from instrument_cache.errors import InstrumentCacheError, StoreUnavailable
-from local_stack.cli import main
 from lookup_app.config import LookupSettings
 from lookup_app.protection.assembly import create_protection
 from lookup_app.protection.key_store import KeyStore, parse
 from lookup_app.protection.settings import ApiKeySettings, ProtectionSettings, RateSettings
-from tests.integration.lookup_app.conftest import CONTRACT_PATH
+from tests.integration.lookup_app.conftest import CONTRACT_PATH, PROJECT
 from tests.integration.lookup_app.servers import RedisServer, wait_until
 
 PATH = "/v1/instruments/037833100"
@@ -39,14 +40,15 @@ def service(
 
 
 @pytest.fixture
-def icache(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def icache(redis_server: RedisServer) -> Callable[..., str]:
     """icache("create", …): what the command prints."""
-    monkeypatch.setenv("ICACHE_REDIS_URL", redis_server.url)
+    environment = {**os.environ, "ICACHE_REDIS_URL": redis_server.url}
 
     def run(*arguments: str) -> str:
-        done = CliRunner().invoke(main, ["apikey", *arguments], catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        return str(done.output).strip()
+        command = [sys.executable, "-m", "local_stack.cli", "apikey", *arguments]
+        done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     return run
 
