@@ -1,7 +1,11 @@
-"""Takes the screenshots of this folder from a running stack: `.tools/airflow/bin/python docs/screenshots/take.py`."""
+"""Takes the screenshots of this folder from a running stack: `.tools/airflow/bin/python docs/screenshots/take.py`.
+
+It runs the operations that it shows, one after the other, and approves the restore: nothing newer is overwritten.
+"""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,6 +21,10 @@ OPTIONS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 DAG = "stream_instruments"
+OPERATIONS = ("cache_backup", "cache_reconcile", "failover_drill", "dr_drill", "stream_upgrade")
+RESTORE = "cache_restore"
+ENDED = ("success", "failed")
+RUN_S_MAX = 600.0
 
 
 def log_in(page: Page, instance: Instance) -> None:
@@ -40,9 +48,62 @@ def lookup_page(instance: Instance) -> str:
     return f"{instance.url('lookup')}/?dataset=instruments&by=cusip&id={key}"
 
 
+def run_operation(api: AirflowApi, dag_id: str) -> str:
+    """Run an operation to its end, and return the id of the run."""
+    run_id = api.trigger(dag_id, "by hand, for its picture")
+    await_end(api, dag_id, run_id)
+    return quote(run_id, safe="")
+
+
+def await_end(api: AirflowApi, dag_id: str, run_id: str) -> None:
+    """Wait until the run has ended."""
+    deadline_s = time.monotonic() + RUN_S_MAX
+    while run_id not in {run["dag_run_id"] for run in api.runs(dag_id, *ENDED)}:
+        if time.monotonic() > deadline_s:
+            raise SystemExit(f"{dag_id} did not end within {RUN_S_MAX:.0f} s")
+        time.sleep(2)
+
+
+def await_task(api: AirflowApi, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+    """Wait until a task is in that state."""
+    deadline_s = time.monotonic() + RUN_S_MAX
+    while (task_id, state) not in {(t["task_id"], t["state"]) for t in api.task_instances(dag_id, run_id)}:
+        if time.monotonic() > deadline_s:
+            raise SystemExit(f"{task_id} of {dag_id} was not {state} within {RUN_S_MAX:.0f} s")
+        time.sleep(2)
+
+
+def shoot_operations(page: Page, api: AirflowApi, airflow: str) -> None:
+    for dag_id in OPERATIONS:
+        run = run_operation(api, dag_id)
+        shoot(page, f"{airflow}/dags/{dag_id}/runs/{run}", dag_id, f"airflow-{dag_id.replace('_', '-')}")
+
+
+def shoot_restore(page: Page, api: AirflowApi, airflow: str) -> None:
+    """The form, and what is asked before anything is written."""
+    page.goto(f"{airflow}/dags/{RESTORE}")
+    page.get_by_role("button", name="Trigger").first.click()
+    page.get_by_text("As of").first.wait_for(timeout=30_000)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=HERE / "airflow-restore-form.png")
+    run_id = api.trigger(RESTORE, "by hand, for its picture")
+    await_task(api, RESTORE, run_id, "approve", "awaiting_input")
+    run = quote(run_id, safe="")
+    shoot(
+        page,
+        f"{airflow}/dags/{RESTORE}/runs/{run}/tasks/approve/required_actions",
+        "Approve",
+        "airflow-restore-approval",
+    )
+    page.get_by_role("button", name="Approve").click()
+    await_end(api, RESTORE, run_id)
+    shoot(page, f"{airflow}/dags/{RESTORE}/runs/{run}", RESTORE, "airflow-cache-restore")
+
+
 def main() -> None:
     instance = Instance.from_environment()
-    run = quote(AirflowApi(instance).runs(DAG, "running")[0]["dag_run_id"], safe="")
+    api = AirflowApi(instance)
+    run = quote(api.runs(DAG, "running")[0]["dag_run_id"], safe="")
     airflow = instance.url("airflow")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=OPTIONS)
@@ -52,6 +113,8 @@ def main() -> None:
         shoot(page, f"{airflow}/dags/{DAG}/runs/{run}", "watch_job", "airflow-stream-run")
         shoot(page, f"{airflow}/dags/{DAG}/runs/{run}/tasks/ensure_job", "job_started", "airflow-pod-log")
         shoot(page, f"{instance.url('flink')}/#/job/running", "instrument-cache.instruments.v", "flink-job")
+        shoot_operations(page, api, airflow)
+        shoot_restore(page, api, airflow)
         page.set_viewport_size({"width": 1280, "height": 1000})
         shoot(page, lookup_page(instance), "coherent with the store", "lookup-page")
         browser.close()
