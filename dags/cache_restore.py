@@ -102,9 +102,7 @@ def cache_restore() -> None:
     def reconcile(ti: Any = None) -> str:
         from instrument_cache.restore.service import Restores
 
-        found = Restores().reconcile(order.planned(ti))
-        print(found)
-        return found
+        return Restores().reconcile(order.planned(ti))
 
     @task(execution_timeout=timedelta(minutes=5))
     def report(ti: Any = None) -> str:
