@@ -34,8 +34,8 @@ from instrument_cache_airflow.drill_forms import failover_form
 
 
 @dag(
-    # Without a start date: what was due before it was first switched on is not made up for.
-    schedule=CronTriggerTimetable("0 5 * * 6", timezone="UTC"),
+    # With neither a start date nor time to run late, the first run waits for its time.
+    schedule=CronTriggerTimetable("0 5 * * 6", timezone="UTC", run_immediately=timedelta()),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=1),
