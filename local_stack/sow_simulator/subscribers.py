@@ -34,6 +34,11 @@ class Subscriber:
         self._queue.append(piece)
         self._woken.set()
 
+    def forget(self) -> None:
+        """Drop what is queued: the reader gets it in another way."""
+        self._queue.clear()
+        self._held_bytes = 0
+
     def close(self) -> None:
         """Let the reader end after what it is reading now."""
         self.closed = True

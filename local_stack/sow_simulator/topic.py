@@ -1,7 +1,7 @@
 """One topic: its store, its live subscribers, and the streams that join the two without a gap.
 
 All of it runs on the event loop's thread, also SQLite: a commit and the delivery of its messages are one step, so a
-subscriber that joins before the step gets them live and one that joins after it finds them in the snapshot.
+subscription that begins before the step gets them live and one that begins after it finds them in the snapshot.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class Topic:
         yield frames.end(rows)
 
     async def live(self, subscriber: Subscriber) -> AsyncGenerator[bytes]:
-        """The snapshot, then what `subscriber` gets from the moment it joined, with heartbeats between."""
+        """The snapshot, then what `subscriber` gets from the moment the snapshot begins, with heartbeats between."""
+        subscriber.forget()  # what came since it joined is in the snapshot, whose begin is taken in this same step
         async for piece in self.snapshot():
             if subscriber.closed:
                 return
