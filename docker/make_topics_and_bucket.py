@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from feed.topics import ensure_topics
+from instrument_cache.audit.places import ensure_audit_buckets
 from instrument_cache.backup.region import ensure_backup_buckets
 from instrument_cache.errors import InstrumentCacheError
 from instrument_cache.logs import configure_logging
@@ -20,11 +21,12 @@ _REPLICATION: Final = 1  # one broker
 
 
 def make_buckets(env: Environment) -> None:
-    """Make the bucket of each region, and in each region that of the backups."""
+    """Make the bucket of each region, and in each region those of the backups and of the audit trail."""
     for settings in (s3_settings(env), s3_second_settings(env)):
         if settings:
             ObjectStore(settings).make_bucket()
     ensure_backup_buckets(env)
+    ensure_audit_buckets(env)
 
 
 def main() -> int:

@@ -108,3 +108,7 @@ class SpoolFull(Unavailable):
 
 class ReconcileError(InstrumentCacheError):
     """A comparison, its plan or an approval that cannot be used as it is."""
+
+
+class AuditError(InstrumentCacheError):
+    """The audit trail cannot be used as it is, or is asked for what it does not hold."""

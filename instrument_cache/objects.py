@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from instrument_cache.connections import s3_client
 from instrument_cache.errors import ObjectMissing, ObjectStoreUnavailable
-from instrument_cache.settings import S3Settings
+from instrument_cache.settings import Environment, S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -143,6 +143,11 @@ class ObjectStore:
             missing = isinstance(error, ClientError) and error.response["Error"]["Code"] in _MISSING
             kind = ObjectMissing if missing else ObjectStoreUnavailable
             raise kind(f"S3 ({self.place}) {what}: {error}") from error
+
+    @property
+    def env(self) -> Environment | None:
+        """The settings of the deployment that this bucket belongs to; None for a bucket that stands for itself."""
+        return self._settings.env
 
     @property
     def place(self) -> str:

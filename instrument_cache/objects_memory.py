@@ -9,6 +9,7 @@ from pathlib import Path
 
 from instrument_cache.errors import ObjectMissing, ObjectStoreUnavailable
 from instrument_cache.objects import ObjectLock, ObjectStore
+from instrument_cache.settings import Environment
 
 
 class MemoryObjects(ObjectStore):
@@ -25,6 +26,10 @@ class MemoryObjects(ObjectStore):
     @property
     def place(self) -> str:
         return self._place
+
+    @property
+    def env(self) -> Environment | None:
+        return None
 
     def put_once(
         self, key: str, body: bytes, metadata: Mapping[str, str] | None = None, lock: ObjectLock | None = None

@@ -9,6 +9,7 @@ import msgspec
 import redis
 from redis.exceptions import RedisError
 
+from instrument_cache.audit.written import chain_written
 from instrument_cache.errors import StoreUnavailable
 from instrument_cache.objects import ObjectStore
 
@@ -41,14 +42,16 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 def publish(objects: ObjectStore, client: redis.Redis, report: Report) -> str:
-    """Write the report to S3 and its numbers to Redis, and return its name in S3.
+    """Write the report to S3 and its numbers to Redis, chain it on the audit trail, and return its name in S3.
 
     A run has one report: published again under the same run id, the first one stays. Raises ObjectStoreUnavailable or
-    StoreUnavailable; then publish it again.
+    StoreUnavailable; then publish it again. If the trail is away, the report waits for `icache audit settle`.
     """
-    key = report_key(report)
-    if not objects.put_once(key, msgspec.json.format(msgspec.json.encode(report), indent=1)):
-        report = msgspec.json.decode(objects.get(key), type=Report)
+    key, body = report_key(report), msgspec.json.format(msgspec.json.encode(report), indent=1)
+    if not objects.put_once(key, body):
+        body = objects.get(key)
+        report = msgspec.json.decode(body, type=Report)
+    chain_written(objects, report.dataset, key, body)
     summary = Summary(report.run_id, report.finished_at, report.ok, report.sentence, report.numbers)
     try:
         client.set(_summary_key(report.dataset, report.operation), msgspec.json.encode(summary))

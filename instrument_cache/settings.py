@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +18,14 @@ RELEASE_MARK: Final = "release.json"
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:
-    """Where an S3 server is, and with which keys."""
+    """Where an S3 server is, and with which keys. `env` tells where the audit trail of what is written there lies."""
 
     endpoint: str
     access_key: str
     secret_key: str
     bucket: str
     region: str
+    env: Environment | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ def s3_settings(env: Environment | None = None) -> S3Settings:
         secret_key=env.secret("ICACHE_S3_SECRET_KEY"),
         bucket=env.text("ICACHE_S3_BUCKET", "instrument-cache"),
         region=env.text("ICACHE_S3_REGION", "us-east-1"),
+        env=env,
     )
 
 
@@ -109,4 +111,5 @@ def s3_second_settings(env: Environment | None = None) -> S3Settings | None:
         secret_key=env.secret("ICACHE_S3_SECOND_SECRET_KEY"),
         bucket=env.text("ICACHE_S3_SECOND_BUCKET", "instrument-cache"),
         region=env.text("ICACHE_S3_SECOND_REGION", "us-east-1"),
+        env=env,
     )

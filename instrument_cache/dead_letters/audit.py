@@ -3,7 +3,7 @@
     audit/{dataset}/replay/{id}/intent.json      written once, before anything is replayed
     audit/{dataset}/replay/{id}/result.json      written once, also when the replay was interrupted
 
-An intent without a result is a replay that was killed.
+An intent without a result is a replay that was killed. Both are chained on the audit trail.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from instrument_cache.audit.written import chain_written
 from instrument_cache.dead_letters.outcome import SETTLED, LetterOutcome, ReplayOutcome
 from instrument_cache.errors import DeadLetterError
 from instrument_cache.objects import ObjectStore
@@ -84,6 +85,7 @@ class ReplayAudit:
         # The answer to an own write may have got lost: then what is there is this document.
         if not self._objects.put_once(key, body) and self._objects.get(key) != body:
             raise DeadLetterError(f"the audit record {key!r} is there already; start the replay anew")
+        chain_written(self._objects, document.dataset, key, body)
 
     def replays(self) -> list[tuple[Intent, Result | None]]:
         """Every replay, the oldest first; without a result it was killed, or is still on its way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from instrument_cache.audit.places import audit_regions
 from instrument_cache.backup.region import region_settings
 from instrument_cache.objects import ObjectStore
 from instrument_cache.settings import Environment, S3Settings, s3_second_settings, s3_settings
@@ -35,6 +36,7 @@ def _make_buckets(settings: S3Settings, backup: S3Settings) -> None:
 def _first(instance: Instance) -> None:
     env = Environment(instance.settings())
     _make_buckets(s3_settings(env), region_settings(env)["first"])
+    audit_regions(env)[0].objects.make_bucket(object_lock=True)
 
 
 def _second(instance: Instance) -> None:
@@ -42,6 +44,7 @@ def _second(instance: Instance) -> None:
     settings = s3_second_settings(env)
     if settings:
         _make_buckets(settings, region_settings(env)["second"])
+        audit_regions(env)[1].objects.make_bucket(object_lock=True)
 
 
 S3 = Component(

@@ -152,6 +152,7 @@ def test_s3_starts_as_the_compose_file_says(services: Services, tmp_path: Path) 
             make_buckets(Environment(variables | keys))
     assert (tmp_path / "objects" / "made").is_dir()
     assert (tmp_path / "objects" / "instrument-cache-backup").is_dir()
+    assert (tmp_path / "objects" / "instrument-cache-audit").is_dir()
 
 
 def _healthy(*arguments: str) -> int:
