@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from instrument_cache.change import VERSION_AT
 from instrument_cache.restore.interface import RestoreStore
-from instrument_cache.store.interface import APPLIED, DUPLICATE, STALE
+from instrument_cache.store.interface import APPLIED, DUPLICATE, STALE, Replacement
 
 
 class DryStore:
@@ -22,8 +22,8 @@ class DryStore:
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         return self._store.get_many(keys)
 
-    def replace(self, key: str, seen: bytes | None, new: bytes | None, expires_at_ms: int = 0) -> bool:
-        return True
+    def replace_many(self, replacements: Sequence[Replacement]) -> list[bool]:
+        return [True] * len(replacements)
 
     def keys(self, prefix: str) -> Iterator[list[bytes]]:
         return self._store.keys(prefix)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from instrument_cache.store.interface import Replacement
+
 
 class RestoreStore(Protocol):
     """The part of `VersionedStore` that a restore uses. All raise StoreUnavailable."""
@@ -13,6 +15,6 @@ class RestoreStore(Protocol):
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]: ...
 
-    def replace(self, key: str, seen: bytes | None, new: bytes | None, expires_at_ms: int = 0) -> bool: ...
+    def replace_many(self, replacements: Sequence[Replacement]) -> list[bool]: ...
 
     def keys(self, prefix: str) -> Iterator[list[bytes]]: ...

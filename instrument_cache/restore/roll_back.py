@@ -17,6 +17,7 @@ from instrument_cache.restore.interface import RestoreStore
 from instrument_cache.restore.offering import ENTRIES_PER_OFFER, Progress, chunks, is_alive, silent
 from instrument_cache.restore.patience import Patience
 from instrument_cache.restore.scope import KeyFilter
+from instrument_cache.store.interface import Replacement
 
 
 class RollBack:
@@ -50,36 +51,36 @@ class RollBack:
     def _put_back(self, entries: list[Entry], counts: Counts) -> None:
         now_ms = self._patience.call(self._now_ms)
         older: list[Entry] = []
+        newer: list[Replacement] = []
+        ended: list[Replacement] = []
         for entry, held in zip(entries, self._held([entry.key for entry in entries]), strict=True):
             if not is_alive(entry, now_ms):
-                self._remove(entry.key, held, counts)
+                ended.append(Replacement(entry.key, held, None))
             elif held is None or held < entry.value:
                 older.append(entry)
             elif held == entry.value:
                 counts.duplicate += 1
             else:
-                self._replace(entry, held, counts)
+                newer.append(Replacement(entry.key, held, entry.value, entry.expires_at_ms))
         self._offer(older, counts)
+        counts.replaced += self._replace(newer, counts)
+        self._remove(ended, counts)
 
     def _offer(self, entries: list[Entry], counts: Counts) -> None:
         values = {entry.key: entry.value for entry in entries}
         expires_at_ms = {entry.key: entry.expires_at_ms for entry in entries if entry.expires_at_ms}
         counts.add_letters(self._patience.call(lambda: self._store.offer(values, expires_at_ms)))
 
-    def _replace(self, entry: Entry, held: bytes, counts: Counts) -> None:
-        key, value, at_ms = entry.key, entry.value, entry.expires_at_ms
-        if self._patience.call(lambda: self._store.replace(key, held, value, at_ms)):
-            counts.replaced += 1
-        else:
-            counts.moved += 1
+    def _replace(self, wanted: list[Replacement], counts: Counts) -> int:
+        """How many were done; the others had moved."""
+        done = sum(self._patience.call(lambda: self._store.replace_many(wanted)))
+        counts.moved += len(wanted) - done
+        return done
 
-    def _remove(self, key: str, held: bytes | None, counts: Counts) -> None:
-        if held is None:
-            counts.expired += 1
-        elif self._patience.call(lambda: self._store.replace(key, held, None)):
-            counts.removed += 1
-        else:
-            counts.moved += 1
+    def _remove(self, ended: list[Replacement], counts: Counts) -> None:
+        held = [each for each in ended if each.seen is not None]
+        counts.expired += len(ended) - len(held)
+        counts.removed += self._replace(held, counts)
 
     def _remove_extras(self, reader: BackupReader, folder: Path, counts: Counts) -> None:
         pages = chain.from_iterable(self._store.keys(prefix) for prefix in prefixes(self._contract))
@@ -93,13 +94,15 @@ class RollBack:
         now_us = self._patience.call(self._now_ms) * 1000
         expires_at_ms = now_us // 1000 + self._contract.tombstone_ttl_s * 1000
         tombstones: dict[str, bytes] = {}
+        others: list[Replacement] = []
         for key, held in zip(keys, self._held(keys), strict=True):
             if held is None or is_tombstone(held) or not self._wanted.wants(key, held):
                 continue
             if key.startswith(self._contract.redis_key("")) and held[VERSION_AT].isdigit():
                 tombstones[key] = stored_tombstone(version_of(held), now_us)
             else:
-                self._remove(key, held, counts)
+                others.append(Replacement(key, held, None))
+        self._remove(others, counts)
         self._bury(tombstones, expires_at_ms, counts)
 
     def _bury(self, tombstones: dict[str, bytes], expires_at_ms: int, counts: Counts) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -46,6 +46,15 @@ class Entry(msgspec.Struct, frozen=True):
     before: Position
     after: Position
     counts: Mapping[str, int]
+
+
+class Replacement(NamedTuple):
+    """What a repair wants of one full key: `new` in the place of exactly `seen`; see `VersionedStore.replace`."""
+
+    key: str
+    seen: bytes | None
+    new: bytes | None
+    expires_at_ms: int = 0
 
 
 class NotSettled(InstrumentCacheError):
@@ -100,6 +109,10 @@ class VersionedStore(Protocol):
         It is bound to no order, so it may put back what the guard would keep. `seen` None: nothing that is of the store
         is held; `new` None: remove the key. Raises StoreUnavailable; then it may have happened: read what is held.
         """
+        ...
+
+    def replace_many(self, replacements: Sequence[Replacement]) -> list[bool]:
+        """The same for many keys, all different; one result per key, in order. Raises StoreUnavailable."""
         ...
 
     def unequal(self, expected: Mapping[str, bytes]) -> list[str]:

@@ -20,6 +20,7 @@ from instrument_cache.store.interface import (
     Entry,
     NotSettled,
     Position,
+    Replacement,
 )
 
 # What a letter other than APPLIED adds to the counters of its slot, where every offer was counted as applied.
@@ -90,6 +91,9 @@ class MemoryStore:
         if new is not None:
             self._held[key] = (new, expires_at_ms)
         return True
+
+    def replace_many(self, replacements: Sequence[Replacement]) -> list[bool]:
+        return [self.replace(*each) for each in replacements]
 
     def unequal(self, expected: Mapping[str, bytes]) -> list[str]:
         return [key for key, value in expected.items() if self._get(key) != value]

@@ -23,7 +23,7 @@ from redis.exceptions import NoScriptError, RedisError
 from instrument_cache.account import PartitionAccount, totals
 from instrument_cache.errors import StoreUnavailable
 from instrument_cache.lag import LagHistogram, histograms
-from instrument_cache.store.interface import Entry, NotSettled, Position
+from instrument_cache.store.interface import Entry, NotSettled, Position, Replacement
 
 _SCRIPTS: Final = resources.files("instrument_cache.store")
 GUARD: Final = _SCRIPTS.joinpath("guard.lua").read_bytes()
@@ -33,6 +33,7 @@ UNEQUAL: Final = _SCRIPTS.joinpath("unequal.lua").read_bytes()
 KEYS: Final = _SCRIPTS.joinpath("keys.lua").read_bytes()
 _GUARD_SHA: Final = hashlib.sha1(GUARD).hexdigest().encode()
 _SETTLE_SHA: Final = hashlib.sha1(SETTLE).hexdigest().encode()
+_REPLACE_SHA: Final = hashlib.sha1(REPLACE).hexdigest().encode()
 _UNEQUAL_SHA: Final = hashlib.sha1(UNEQUAL).hexdigest().encode()
 # One script call blocks Redis for about 3 µs per key, and readers wait for it.
 KEYS_PER_CALL: Final = 1000
@@ -40,6 +41,8 @@ _SCAN_PAGE: Final = 1000
 # Of what looks at all keys: readers wait for 0.1 ms at most, and get their turn between two pages.
 _COMPARED_KEYS: Final = 64
 _LISTED_KEYS: Final = 200
+# Of what a repair exchanges: readers wait for 0.2 ms at most.
+_REPLACED_KEYS: Final = 100
 _BYTES_OR_NONE: Final = (b"string", b"none")
 _COUNTERS: Final = tuple(name for name in PartitionAccount.__struct_fields__ if name not in ("partition", "holes"))
 
@@ -74,7 +77,7 @@ class RedisStore:
 
     def load_scripts(self) -> None:
         """Make the scripts known to Redis, which forgets them in a restart."""
-        for script in (GUARD, SETTLE, UNEQUAL):
+        for script in (GUARD, SETTLE, REPLACE, UNEQUAL):
             self._client.script_load(script)
 
     def exchange(self) -> RedisExchange:
@@ -88,10 +91,19 @@ class RedisStore:
         return found
 
     def replace(self, key: str, seen: bytes | None, new: bytes | None, expires_at_ms: int = 0) -> bool:
-        # An empty text is a value too, so what stands for "nothing" is a flag.
-        flags = ("" if seen is None else "s") + ("" if new is None else "n")
-        with _unavailable(f"Redis did not replace {key!r}"):
-            return bool(self._client.eval(REPLACE, 1, key, flags, seen or b"", new or b"", expires_at_ms))
+        return self.replace_many([Replacement(key, seen, new, expires_at_ms)])[0]
+
+    def replace_many(self, replacements: Sequence[Replacement]) -> list[bool]:
+        with _unavailable(f"Redis did not replace {len(replacements)} keys"):
+            return [letter == ord("1") for call in _replace_calls(replacements) for letter in self._surely(call)]
+
+    def _surely(self, call: bytes) -> Any:
+        """The answer of one call, which does nothing while Redis has forgotten its script."""
+        try:
+            return self._ask([call])[0]
+        except NoScriptError:
+            self.load_scripts()
+            return self._ask([call])[0]
 
     def foreign(self, keys: Sequence[str]) -> set[str]:
         with _unavailable(f"Redis did not tell the type of {len(keys)} keys"):
@@ -102,13 +114,8 @@ class RedisStore:
 
     def unequal(self, expected: Mapping[str, bytes]) -> list[str]:
         names = list(expected)
-        calls = list(_unequal_calls(names, list(expected.values())))
         with _unavailable(f"Redis did not compare {len(expected)} keys"):
-            try:
-                pages = [self._ask([call])[0] for call in calls]
-            except NoScriptError:
-                self.load_scripts()
-                pages = [self._ask([call])[0] for call in calls]
+            pages = [self._surely(call) for call in _unequal_calls(names, list(expected.values()))]
         return [names[page * _COMPARED_KEYS + at - 1] for page, found in enumerate(pages) for at in found]
 
     def keys(self, prefix: str) -> Iterator[list[bytes]]:
@@ -291,6 +298,20 @@ def _unequal_calls(keys: Sequence[str], values: Sequence[bytes]) -> Iterator[byt
     for at in range(0, len(keys), _COMPARED_KEYS):
         page = [key.encode() for key in keys[at : at + _COMPARED_KEYS]]
         yield _command([b"EVALSHA", _UNEQUAL_SHA, b"%d" % len(page), *page, *values[at : at + _COMPARED_KEYS]])
+
+
+def _replace_calls(replacements: Sequence[Replacement]) -> Iterator[bytes]:
+    for at in range(0, len(replacements), _REPLACED_KEYS):
+        page = replacements[at : at + _REPLACED_KEYS]
+        arguments = (part for each in page for part in _replace_arguments(each))
+        keys = (each.key.encode() for each in page)
+        yield _command([b"EVALSHA", _REPLACE_SHA, b"%d" % len(page), *keys, *arguments])
+
+
+def _replace_arguments(each: Replacement) -> tuple[bytes, ...]:
+    # An empty text is a value too, so what stands for "nothing" is a flag.
+    flags = (b"" if each.seen is None else b"s") + (b"" if each.new is None else b"n")
+    return flags, each.seen or b"", each.new or b"", b"%d" % each.expires_at_ms
 
 
 def _command(parts: list[bytes]) -> bytes:

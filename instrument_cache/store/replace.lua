@@ -1,15 +1,23 @@
--- For repairs: puts ARGV[3] in the place of exactly the bytes ARGV[2] of KEYS[1], or does nothing. ARGV[1] holds 's' if bytes
--- were seen there, else there must be no bytes (no key, or one of another type), and 'n' if there is something new, else
--- the key is removed. ARGV[4] is the expiry in milliseconds since 1970, or '0'. Returns 1 if it was done, else 0.
+-- For repairs: puts something new in the place of exactly the bytes that were seen under a key, or does nothing. KEYS are all
+-- different; four of ARGV belong to each: flags, the bytes seen, the new ones, the expiry in milliseconds since 1970, or '0'.
+-- The flags hold 's' if bytes were seen there, else there must be no bytes (no key, or one of another type), and 'n' if
+-- there is something new, else the key is removed. Returns one letter per key: '1' if it was done, else '0'.
+local done = {}
 -- MGET answers false where GET would fail: for a key of another type.
-local held = redis.call('MGET', KEYS[1])[1]
-local seen = string.find(ARGV[1], 's') and ARGV[2]
-if held ~= seen and (held or seen) then return 0 end
-if not string.find(ARGV[1], 'n') then
-  redis.call('DEL', KEYS[1])
-elseif ARGV[4] == '0' then
-  redis.call('SET', KEYS[1], ARGV[3])
-else
-  redis.call('SET', KEYS[1], ARGV[3], 'PXAT', ARGV[4])
+for at, held in ipairs(redis.call('MGET', unpack(KEYS))) do
+  local flags, seen, new, expiry = unpack(ARGV, 4 * at - 3, 4 * at)
+  seen = string.find(flags, 's') and seen
+  if held ~= seen and (held or seen) then
+    done[at] = '0'
+  else
+    if not string.find(flags, 'n') then
+      redis.call('DEL', KEYS[at])
+    elseif expiry == '0' then
+      redis.call('SET', KEYS[at], new)
+    else
+      redis.call('SET', KEYS[at], new, 'PXAT', expiry)
+    end
+    done[at] = '1'
+  end
 end
-return 1
+return table.concat(done)

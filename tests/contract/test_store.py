@@ -14,7 +14,7 @@ from instrument_cache.account import PartitionAccount, totals
 from instrument_cache.change import stored_tombstone, stored_value
 from instrument_cache.connections import redis_client
 from instrument_cache.errors import StoreUnavailable
-from instrument_cache.store.interface import Entry, NotSettled, Position, VersionedStore
+from instrument_cache.store.interface import Entry, NotSettled, Position, Replacement, VersionedStore
 from instrument_cache.store.memory import MemoryStore
 from instrument_cache.store.redis import KEYS_PER_CALL, RedisStore
 from tests.servers import free_port, wait_until
@@ -198,6 +198,8 @@ def test_a_flushed_script_is_loaded_again(clean_redis: redis.Redis, redis_url: s
     store.offer({"instr:1": value(V)})
     clean_redis.script_flush()
     assert store.offer({"instr:1": value(V + 1)}) == "a"
+    clean_redis.script_flush()
+    assert store.replace("instr:1", value(V + 1), value(V)) is True
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,17 @@ def test_a_repair_removes_what_it_saw_and_sets_the_expiry(store: VersionedStore)
     assert store.replace("pme:3", b"", value(V), FAR_MS) is True
     assert store.get_many(["pme:1", "pme:2", "pme:3"]) == [None, None, value(V)]
     assert store.replace("pme:1", None, None) is True
+
+
+def test_many_are_replaced_each_by_what_was_seen_of_it(store: VersionedStore) -> None:
+    many = {f"instr:{at}": value(V) for at in range(KEYS_PER_CALL + 7)}
+    store.offer(many)
+    wanted = [Replacement(key, value(V) if at % 2 else value(V, "B"), value(V, "C")) for at, key in enumerate(many)]
+    wanted += [Replacement("pme:1", None, None), Replacement("pme:2", None, value(V), FAR_MS)]
+    assert store.replace_many(wanted) == [at % 2 == 1 for at in range(len(many))] + [True, True]
+    assert store.replace_many([]) == []
+    assert store.get_many(list(many)) == [value(V, "C") if at % 2 else value(V) for at in range(len(many))]
+    assert store.get_many(["pme:1", "pme:2"]) == [None, value(V)]
 
 
 def test_a_repair_sees_nothing_in_a_key_of_another_type(clean_redis: redis.Redis, redis_url: str) -> None:
