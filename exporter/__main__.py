@@ -11,8 +11,8 @@ from pathlib import Path
 import structlog
 
 from exporter.collector import StreamCollector, registry
-from exporter.figures import account_check, feed_part, kafka_part, redis_part
 from exporter.server import make_server
+from instrument_cache.asking.figures import account_check, feed_part, kafka_part, redis_part
 from instrument_cache.clock import SystemClock
 from instrument_cache.connections import redis_client
 from instrument_cache.errors import InstrumentCacheError

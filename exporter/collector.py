@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from exporter.families import Families
-from exporter.parts import Part, SlowPart, ask_all
+from instrument_cache.asking.parts import Part, SlowPart, ask_all
 from instrument_cache.clock import Clock, SystemClock
 from instrument_cache.freshness import FreshnessProbe
 

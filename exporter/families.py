@@ -8,8 +8,8 @@ from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from exporter.figures import RedisFigures
 from instrument_cache.account import Discrepancy, PartitionAccount
+from instrument_cache.asking.figures import RedisFigures
 from instrument_cache.change import Outcome
 from instrument_cache.feed_state import FeedState
 from instrument_cache.freshness import Freshness, LogSpan, Verdict

@@ -12,10 +12,10 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.collector import StreamCollector, registry
-from exporter.figures import RedisFigures
-from exporter.parts import Part, SlowPart
 from exporter.server import make_server
 from instrument_cache.account import Discrepancy, PartitionAccount
+from instrument_cache.asking.figures import RedisFigures
+from instrument_cache.asking.parts import Part, SlowPart
 from instrument_cache.clock import FakeClock
 from instrument_cache.feed_state import FeedState
 from instrument_cache.freshness import FreshnessProbe, Limits, StalledJob, StoreFigures

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.parts import Part, SlowPart
+from instrument_cache.asking.parts import Part, SlowPart
 from instrument_cache.change import Outcome
 from instrument_cache.errors import LogUnavailable, StoreUnavailable
 from instrument_cache.freshness import StoreFigures

@@ -1,4 +1,4 @@
-"""Asks the parts of the system at the same time, each within the scrape's deadline."""
+"""Asks the parts of the system at the same time, each within the look's deadline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -83,17 +83,33 @@ class SlowPart:
         self._asked = None
 
 
+class Away(NamedTuple):
+    """A part that gave no answer, and why, for people."""
+
+    why: str
+
+
 def ask_all(parts: list[Part], deadline_s: float) -> Mapping[str, Any]:
     """Name → answer of each part that answered in time. Never raises."""
+    answers = hear_all(parts, deadline_s)
+    return {name: answer for name, answer in answers.items() if not isinstance(answer, Away)}
+
+
+def hear_all(parts: list[Part], deadline_s: float) -> dict[str, Any]:
+    """Name → answer of each part, or Away. Never raises, and takes no longer than the deadline."""
     until = time.monotonic() + deadline_s
     asked = [(part, part.ask()) for part in parts]
-    answers: dict[str, Any] = {}
-    for part, future in asked:
-        try:
-            answers[part.name] = future.result(max(until - time.monotonic(), 0.0))
-            part.note(None)
-        except TimeoutError:
-            part.note(_LATE)
-        except Exception as error:
-            part.note(str(error) or type(error).__name__)
-    return answers
+    return {part.name: _hear(part, future, until) for part, future in asked}
+
+
+def _hear(part: Part, asked: Future[Any], until_s: float) -> Any:
+    try:
+        answer = asked.result(max(until_s - time.monotonic(), 0.0))
+        part.note(None)
+        return answer
+    except TimeoutError:
+        why = _LATE
+    except Exception as error:
+        why = str(error) or type(error).__name__
+    part.note(why)
+    return Away(why)

@@ -1,4 +1,4 @@
-"""What is asked of Redis, Kafka and the feed for one scrape."""
+"""What is asked of Redis, Kafka and the feed at one look."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Final
 import redis
 from redis.exceptions import RedisError
 
-from exporter.parts import Part, SlowPart
 from instrument_cache.account_check import check_account
+from instrument_cache.asking.parts import Part, SlowPart
 from instrument_cache.clock import Clock
 from instrument_cache.errors import StoreUnavailable, Unavailable
 from instrument_cache.feed_state import FeedState, read_feed_state
