@@ -56,7 +56,7 @@ class Feed:
         self._sweep_share_max = sweep_share_max
         self._known = KnownState(log.read())
         self._seen: set[str] | None = None
-        self.state = FeedState()
+        self.state = FeedState(started_at=self._clock.now_us())
         logger.info("log_read", keys=len(self._known))
 
     def follow(self) -> None:

@@ -12,7 +12,8 @@ class FeedState(msgspec.Struct):
 
     `heard_at` is when the source last said anything, a heartbeat included, and `source_timestamp` the source's own time
     of its newest change: together they tell a silent market from a lost source. `canary_at` is when canaries were last
-    written to the log. `updated_at` is when this state was written: by a thread that lives as long as the process.
+    written to the log. `updated_at` is when this state was written: by a thread that lives as long as the process, and
+    `started_at` when that process began.
     """
 
     phase: str = "starting"
@@ -26,6 +27,7 @@ class FeedState(msgspec.Struct):
     source_timestamp: int = 0
     canary_at: int = 0
     updated_at: int = 0
+    started_at: int = 0
 
 
 def read_feed_state(path: Path) -> FeedState | None:

@@ -92,6 +92,14 @@ class Checkpoints:
         return (job.now_ms - (self.latest_completed_at_ms or job.started_at_ms)) / 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """When a job failed, by the JobManager's clock, and the innermost cause as one line."""
+
+    at_ms: int
+    cause: str
+
+
 class FlinkRest:
     """The API behind one URL, such as http://127.0.0.1:8081. Threads may share it.
 
@@ -171,8 +179,15 @@ class FlinkRest:
 
     def failure(self, job_id: str) -> str | None:
         """The innermost cause of the job's latest failure, as one line, or None if it never failed."""
+        found = self.last_failure(job_id)
+        return found.cause if found else None
+
+    def last_failure(self, job_id: str) -> Failure | None:
+        """The job's latest failure, also one after which it was started again; None if it never failed."""
         history = self._ask("GET", f"/jobs/{job_id}/exceptions?maxExceptions=1")["exceptionHistory"]
-        return innermost_cause(history["entries"][0]["stacktrace"]) if history["entries"] else None
+        for newest in history["entries"]:
+            return Failure(newest.get("timestamp", 0), innermost_cause(newest["stacktrace"]))
+        return None
 
     def stop_with_savepoint(self, job_id: str, *, folder: str | None = None, timeout_s: float = 120.0) -> str:
         """Stop the job once its savepoint is complete and return the savepoint's path.

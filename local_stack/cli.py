@@ -29,6 +29,7 @@ from local_stack.commands.apikey import apikey
 from local_stack.commands.backup import backup
 from local_stack.commands.contract import contract
 from local_stack.commands.dlq import dlq
+from local_stack.commands.doctor import doctor
 from local_stack.commands.drill import drill
 from local_stack.commands.freshness import freshness
 from local_stack.commands.reconcile import reconcile
@@ -281,6 +282,7 @@ main.add_command(api)
 main.add_command(backup)
 main.add_command(contract)
 main.add_command(dlq)
+main.add_command(doctor)
 main.add_command(drill)
 main.add_command(epoch)
 main.add_command(freshness)

@@ -15,8 +15,7 @@ from rich.table import Table
 from instrument_cache.connections import redis_client
 from instrument_cache.errors import InstrumentCacheError, StoreUnavailable
 from instrument_cache.freshness import Freshness, FreshnessProbe, Verdict
-from instrument_cache.freshness.connect import connect_probe
-from instrument_cache.freshness.model import CONFIRM_S
+from instrument_cache.freshness.connect import certain_look, connect_probe
 from instrument_cache.settings import Environment, environment, redis_url
 from local_stack.components.product import feed_state_file
 from local_stack.instance import Instance
@@ -48,16 +47,6 @@ def make_probe(instance: Instance) -> FreshnessProbe:
     limits = {name: given[name] for name in _LIMITS if name in given}
     env = Environment({**instance.settings(), "ICACHE_FEED_STATE_FILE": str(feed_state_file(instance)), **limits})
     return connect_probe(env, redis_client(redis_url(env), name="freshness"))
-
-
-def certain_look(probe: FreshnessProbe) -> Freshness:
-    """One look; and if the job is late, as many as it takes to tell one that stands still from one that catches up."""
-    began_s = time.monotonic()
-    found = probe.look()
-    while found.verdict is Verdict.LATE and time.monotonic() - began_s <= CONFIRM_S:
-        time.sleep(_PAUSE_S)
-        found = probe.look()
-    return found
 
 
 def _watch(probe: FreshnessProbe, as_json: bool) -> None:

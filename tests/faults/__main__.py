@@ -9,6 +9,7 @@ import click
 
 from tests.faults import report
 from tests.faults.faults import FAULTS
+from tests.faults.naming import is_unnamed
 from tests.faults.rounds import Round, running_field
 
 
@@ -32,12 +33,15 @@ def main(seed: int | None, rounds: int, faults: tuple[str, ...], short: bool) ->
     finally:  # what was done counts, also if a later round does not come to its end
         if done and not short:
             report.write(done)
-    sys.exit(any(result.findings for result in done))
+    sys.exit(any(result.findings or result.false_alarms or is_unnamed(result.named) for result in done))
 
 
 def _tell(result: Round) -> None:
     verdict = f"{len(result.findings)} FINDINGS" if result.findings else "nothing wrong"
     click.echo(f"{result.fault:22} {result.changes:6} changes, whole after {result.recovery_s:5.1f} s, {verdict}")
+    click.echo(f"    {result.named or 'NOT NAMED by the doctor'}")
+    for alarm in result.false_alarms:
+        click.echo(f"    FALSE ALARM of the doctor before the fault: {alarm}")
     for finding in result.findings[:20]:
         click.echo(f"    {finding.name} {finding.where}: {finding.text[:300]}")
 

@@ -17,6 +17,7 @@ from tests.faults.checker import Finding, Observed, check
 from tests.faults.expected import Expected, LogRecord, expected_of
 from tests.faults.fault_stack import FaultStack, running_fault_stack
 from tests.faults.faults import FAULTS, Situation
+from tests.faults.naming import Named, examine_stack, naming
 from tests.faults.product_account import counted
 from tests.faults.traffic import (
     LOG_KEYS,
@@ -41,13 +42,16 @@ _CALM_S: Final = 1.0
 @dataclass(frozen=True)
 class Round:
     """`changes`: records that reached the log during the fault. `recovery_s`: from its end until all of them, and
-    whatever else the log held then, are applied, one job runs and every part serves."""
+    whatever else the log held then, are applied, one job runs and every part serves. `named`: what the doctor said of
+    it, None if it never named it. `false_alarms`: what it called red before the fault."""
 
     fault: str
     seed: int
     changes: int
     recovery_s: float
     findings: tuple[Finding, ...]
+    named: Named | None
+    false_alarms: tuple[str, ...]
 
 
 @dataclass
@@ -66,15 +70,19 @@ class Field:
             wait_until(
                 lambda: _written(before, self.stack.log_ends()) > _RECORDS_BEFORE, what="traffic before the fault"
             )
+            false_alarms = tuple(
+                f"{found.part}: {found.sentence}" for found in examine_stack(self.stack) if found.severity == "red"
+            )
             began = self.stack.log_ends()
-            FAULTS[fault](Situation(self.stack, self.writers, random.Random(seed), long))
-            ended = time.monotonic()
-            recovery_s = self._recover() - ended
+            with naming(self.stack, fault) as doctor:
+                FAULTS[fault](Situation(self.stack, self.writers, random.Random(seed), long))
+                ended = time.monotonic()
+                recovery_s = self._recover() - ended
             changes = _written(began, self.stack.log_ends())
             time.sleep(_CALM_S)
         self.writers[1].flush()
         self.stack.settle(RECOVERY_S)
-        return Round(fault, seed, changes, recovery_s, tuple(self._check()))
+        return Round(fault, seed, changes, recovery_s, tuple(self._check()), doctor.named, false_alarms)
 
     def _recover(self) -> float:
         """Wait until the stack is whole again and has applied what the log held then. Returns when that was."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.faults import FAULTS
+from tests.faults.naming import NAMED_S_MAX
 from tests.faults.rounds import Field, running_field
 
 SEED = int(os.environ.get("ICACHE_TEST_SEED", "1"))
@@ -24,7 +25,11 @@ def field() -> Iterator[Field]:
 def test_after_a_fault_nothing_is_missing_stale_extra_or_miscounted(field: Field, fault: str) -> None:
     result = field.run(fault, SEED)
     print(f"{fault}: {result.changes} changes, whole after {result.recovery_s:.1f} s")
+    print(f"{fault}: the doctor said {result.named}")
     assert result.findings == ()
+    assert result.false_alarms == ()
+    assert result.named is not None
+    assert result.named.after_s < NAMED_S_MAX
     assert result.changes > 0 or fault in ("kill-worker",)
     assert len(field.stack.workers()) <= 2
     field.stack.assert_all_are_marked()

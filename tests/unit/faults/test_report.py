@@ -10,7 +10,7 @@ PAGE_TEXT = f"# Title\n\n{BEGIN}\n{END}\n\nAfterwards.\n"
 
 
 def rounds(fault: str, *findings: Finding) -> list[Round]:
-    return [Round(fault, 7, 100, 2.4, ()), Round(fault, 8, 150, 11.6, findings)]
+    return [Round(fault, 7, 100, 2.4, (), None, ()), Round(fault, 8, 150, 11.6, findings, None, ())]
 
 
 def cells(line: str) -> dict[str, str]:

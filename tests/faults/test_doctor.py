@@ -1,0 +1,86 @@
+"""`icache doctor` on a whole stack: nothing is red while it is well, and everything that is planted is named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from instrument_cache.connections import redis_client
+from instrument_cache.doctor import Finding
+from instrument_cache.reject_gate import RejectGate, RejectLimits, clear_alarm
+from instrument_cache.reports import Summary
+from local_stack.instance import DATASET
+from local_stack.stack import component
+from local_stack.supervisor import Supervisor
+from local_stack.up import start
+from tests.faults.naming import NAMED_S_MAX
+from tests.servers import wait_until
+from tests.stack import Stack
+
+STOPPED = ("airflow-scheduler", "airflow-triggerer", "lookup", "s3-second")
+# Part → what its red sentence says.
+PLANTED = {
+    "airflow": {"scheduler is unhealthy", "triggerer is unhealthy"},
+    "lookup": {"does not answer"},
+    "s3:second": {"S3"},
+    "rejects": {"10 of 10 records (100%) were rejected"},
+    "account": {"outcomes for"},
+    "equality": {"the newest proof of equality is 2.0 days old"},
+    "backup": {"the newest good backup is 2.0 days old"},
+    **{name: {"is STOPPED"} for name in STOPPED if name != "lookup"},
+}
+
+
+@pytest.mark.timeout(600)
+def test_the_doctor_names_what_is_planted_in_a_whole_stack(stack: Stack) -> None:
+    stack.settle()
+    wait_until(lambda: not red(stack), 120, what="a stack in which nothing is red")
+    with _planted(stack):
+        began_s = time.monotonic()
+        wait_until(lambda: not _unnamed(red(stack)), NAMED_S_MAX, what="every planted fault named")
+        print(f"named after {time.monotonic() - began_s:.1f} s")
+        assert stack.cli("doctor").returncode == 1
+        for finding in red(stack):
+            assert finding.why, finding
+            assert finding.mend, finding
+    wait_until(lambda: not red(stack), 120, what="a stack in which nothing is red again")
+    assert stack.cli("doctor").returncode == 0
+
+
+def red(stack: Stack) -> list[Finding]:
+    """What `icache doctor --json` calls red."""
+    found = msgspec.json.decode(stack.cli("doctor", "--json").stdout, type=list[Finding])
+    return [finding for finding in found if finding.severity == "red"]
+
+
+def _unnamed(found: list[Finding]) -> list[str]:
+    told = {part: " ".join(each.sentence for each in found if each.part == part) for part in PLANTED}
+    return [f"{part}: {text}" for part, texts in PLANTED.items() for text in texts if text not in told[part]]
+
+
+@contextmanager
+def _planted(stack: Stack) -> Iterator[None]:
+    client = redis_client(stack.instance.redis_url, name="test")
+    supervisor = Supervisor(stack.instance)
+    reports = {name: client.get(f"report:{DATASET}:{name}") for name in ("reconcile", "backup")}
+    old = Summary("old", (datetime.now(UTC) - timedelta(days=2)).isoformat(), True, "All was well.", {})
+    try:
+        for name in STOPPED:
+            supervisor.stop(name)
+        RejectGate(client, DATASET, RejectLimits(records_min=1)).note(10, ["malformed_json: planted"] * 10)
+        client.hincrby(f"account:{DATASET}:0", "applied", 1)
+        for name in reports:
+            client.set(f"report:{DATASET}:{name}", msgspec.json.encode(old))
+        yield
+    finally:
+        clear_alarm(client, DATASET)
+        client.hincrby(f"account:{DATASET}:0", "applied", -1)
+        for name, held in reports.items():
+            client.set(f"report:{DATASET}:{name}", held) if held else client.delete(f"report:{DATASET}:{name}")
+        for name in STOPPED:
+            start(stack.instance, supervisor, component(name))
