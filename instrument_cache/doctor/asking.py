@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from instrument_cache.asking.parts import Part
 from instrument_cache.doctor.model import Finding
 from instrument_cache.errors import (
     InstrumentCacheError,
@@ -30,33 +29,16 @@ _AWAY: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Part:
-    """One part of the system and the question put to it."""
-
-    name: str
-    ask: Callable[[], Iterable[Finding]]
+def part_of(name: str, look: Callable[..., Iterable[Finding]], *arguments: Any) -> Part:
+    """A part of that name; `look(*arguments)` tells how it is."""
+    return Part(name, lambda: list(look(*arguments)))
 
 
 def ask_all(parts: Sequence[Part], deadline_s: float) -> list[Finding]:
     """What all parts say, in their order. Never raises."""
     until = time.monotonic() + deadline_s
-    asked = [(part, _asked(part)) for part in parts]
+    asked = [(part, part.ask()) for part in parts]
     return [finding for part, future in asked for finding in _answer(part, future, until, deadline_s)]
-
-
-def _asked(part: Part) -> Future[list[Finding]]:
-    """A thread for each: it ends with its clients' own time-outs, and never holds the process."""
-    future: Future[list[Finding]] = Future()
-
-    def ask() -> None:
-        try:
-            future.set_result(list(part.ask()))
-        except BaseException as error:  # whatever it is, the other parts are heard
-            future.set_exception(error)
-
-    threading.Thread(target=ask, name=f"doctor-{part.name}", daemon=True).start()
-    return future
 
 
 def _answer(part: Part, future: Future[list[Finding]], until: float, deadline_s: float) -> list[Finding]:

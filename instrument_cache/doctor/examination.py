@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
+from instrument_cache.asking.parts import Part
 from instrument_cache.clock import Clock, SystemClock
-from instrument_cache.doctor.asking import Part, ask_all
+from instrument_cache.doctor.asking import ask_all, part_of
 from instrument_cache.doctor.feed_part import look_at_feed, look_at_source
 from instrument_cache.doctor.flink_part import look_at_flink
 from instrument_cache.doctor.machine_part import look_at_clocks, look_at_disks
@@ -38,30 +38,30 @@ def examine(env: Environment | None = None, *, more: Sequence[Part] = (), clock:
 
 def parts(env: Environment, clock: Clock) -> Iterator[Part]:
     """The parts of which the settings say where they are."""
-    yield Part("redis", partial(look_at_redis, env))
-    yield Part("sentinel", partial(look_at_sentinels, env))
-    yield Part("kafka", partial(look_at_kafka, env))
-    yield Part("flink", partial(look_at_flink, env))
+    yield part_of("redis", look_at_redis, env)
+    yield part_of("sentinel", look_at_sentinels, env)
+    yield part_of("kafka", look_at_kafka, env)
+    yield part_of("flink", look_at_flink, env)
     yield from _optional(env, clock)
     for name, settings in regions_of(env).items():
-        yield Part(f"s3:{name}", partial(look_at_region, name, settings))
-    yield Part("stream", partial(look_at_stream, env))
-    yield Part("account", partial(look_at_account, env))
-    yield Part("rejects", partial(look_at_rejects, env))
-    yield Part("proofs", partial(look_at_proofs, env, clock))
-    yield Part("clock", partial(look_at_clocks, env, clock))
+        yield part_of(f"s3:{name}", look_at_region, name, settings)
+    yield part_of("stream", look_at_stream, env)
+    yield part_of("account", look_at_account, env)
+    yield part_of("rejects", look_at_rejects, env)
+    yield part_of("proofs", look_at_proofs, env, clock)
+    yield part_of("clock", look_at_clocks, env, clock)
 
 
 def _optional(env: Environment, clock: Clock) -> Iterator[Part]:
     """What a process may not be told of: it is then not asked."""
     given = env.variables
     if path := given.get("ICACHE_FEED_STATE_FILE"):
-        yield Part("feed", partial(look_at_feed, Path(path), clock))
+        yield part_of("feed", look_at_feed, Path(path), clock)
     if given.get("ICACHE_SOURCE_URL"):
-        yield Part("source", partial(look_at_source, env))
+        yield part_of("source", look_at_source, env)
     if url := given.get("ICACHE_LOOKUP_URL"):
-        yield Part("lookup", partial(look_at_lookup, url))
+        yield part_of("lookup", look_at_lookup, url)
     if url := given.get("ICACHE_AIRFLOW_URL"):
-        yield Part("airflow", partial(look_at_airflow, url))
+        yield part_of("airflow", look_at_airflow, url)
     if folders := given.get("ICACHE_DOCTOR_FOLDERS"):
-        yield Part("disk", partial(look_at_disks, [Path(folder) for folder in folders.split(":")]))
+        yield part_of("disk", look_at_disks, [Path(folder) for folder in folders.split(":")])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 import click
 import msgspec
 from rich.console import Console
 
-from instrument_cache.doctor import Finding, Part, examine, is_red
+from instrument_cache.doctor import Finding, examine, is_red, part_of
 from instrument_cache.doctor.text import duration
 from instrument_cache.errors import InstrumentCacheError
 from instrument_cache.settings import Environment, environment
@@ -35,7 +34,7 @@ _COLOURS: Final = {"ok": "green", "warn": "yellow", "red": "red"}
 def doctor(as_json: bool) -> None:
     """What is broken, why, and what mends it. Exit code 1 if a part is red."""
     instance = Instance.from_environment()
-    supervisor = Part("supervisor", partial(look_at_processes, instance))
+    supervisor = part_of("supervisor", look_at_processes, instance)
     found = examine(doctor_environment(instance), more=[supervisor])
     print(msgspec.json.encode(found).decode()) if as_json else _show(found)
     sys.exit(1 if is_red(found) else 0)

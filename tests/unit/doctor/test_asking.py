@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from instrument_cache.doctor import Finding, Part, is_red, red_first
+from instrument_cache.asking.parts import Part
+from instrument_cache.doctor import Finding, is_red, part_of, red_first
 from instrument_cache.doctor.asking import ask_all
 from instrument_cache.errors import LogUnavailable, SettingsError, StoreUnavailable
 
@@ -24,7 +25,7 @@ def failing(error: Exception) -> Part:
         raise error
         yield
 
-    return Part("sick", ask)
+    return part_of("sick", ask)
 
 
 def test_a_part_that_hangs_is_a_finding_and_holds_nobody_up() -> None:
@@ -35,7 +36,7 @@ def test_a_part_that_hangs_is_a_finding_and_holds_nobody_up() -> None:
         yield WELL
 
     began_s = time.monotonic()
-    hung, other = ask_all([Part("stuck", hang), Part("well", well)], 0.3)
+    hung, other = ask_all([part_of("stuck", hang), part_of("well", well)], 0.3)
     release.set()
     assert time.monotonic() - began_s < 30
     assert (hung.part, hung.severity, hung.sentence) == ("stuck", "red", "stuck has not answered within 0.3 s")
@@ -60,7 +61,7 @@ def test_a_part_that_fails_says_what_and_what_to_do(error: Exception, severity: 
 
 
 def test_red_comes_first_and_the_order_stays_else() -> None:
-    a, b, c, d = (Finding(part, severity, "") for part, severity in zip("abcd", ("ok", "red", "warn", "red")))
+    a, b, c, d = (Finding("a", "ok", ""), Finding("b", "red", ""), Finding("c", "warn", ""), Finding("d", "red", ""))
     assert red_first([a, b, c, d]) == [b, d, c, a]
     assert is_red([a, b])
     assert not is_red([a, c])

@@ -78,7 +78,7 @@ def test_equality_needs_a_proof_that_is_young_and_leaves_nothing_open(
         (None, "warn", "no report of a backup"),
         (report(), "ok", "It is told. (0 s ago)"),
         (report(ok=False), "red", "It is told."),
-        (report(hour=19), "red", "is 120 min old; 60 min are allowed"),
+        (report(hour=19), "red", "is 2.0 h old; 60 min are allowed"),
     ],
 )
 def test_a_backup_must_be_good_and_young(newest: Summary | None, severity: str, says: str) -> None:
