@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
 from typing import Final
 
 import structlog
 
 from instrument_cache.canary import stored_key
-from instrument_cache.change import Aliases, ChangeDecoder, Origin, Outcome, Valid, stored_alias
+from instrument_cache.change import ChangeDecoder, Outcome, stored_alias
 from instrument_cache.clock import Clock, SystemClock
 from instrument_cache.contract import Contract
 from instrument_cache.errors import RejectedChange, StoreUnavailable, Unavailable
 from instrument_cache.identifiers_many import valid_for
 from instrument_cache.lag_measure import lag_counts
 from instrument_cache.ledger import Ledger
+from instrument_cache.plain_puts import Aliases, Origin, Puts, Valid
 from instrument_cache.reject_gate import RejectGate
 from instrument_cache.store.interface import NotSettled, VersionedStore
 
@@ -148,51 +150,69 @@ class _Part:
         self.expires_at_ms: dict[str, int] = {}
 
     def add(self, decoder: ChangeDecoder, valid: Valid, values: Sequence[bytes | None], start: int) -> None:
-        """Take the values, the first of which stands at `start` in the batch. Here the worker spends its time."""
-        held, owner, prefix, counts = self.held, self._owners.append, self._prefix, self._tally.counts
-        note_origin = self._tally.origins.append
-        slots = self._slots[start : start + len(values)]
+        """Take the values, the first of which stands at `start` in the batch. Once for each part."""
         puts = decoder.plain_puts(values, valid)
-        for at, (put, slot) in enumerate(zip(puts, slots, strict=True), start):
-            change = put or self._look_closer(decoder, values[at - start], at, slot)
-            if change is None:
-                continue
-            key, stored, aliases, expires_at_ms, origin = change
-            if origin is not None and slot:
-                note_origin(origin)
-            key = prefix + key if origin is not None else key
-            before = held.get(key)
-            if before is None:
-                owner(slot)
-            else:
-                # Each record counts once in its own slot, whichever of the two is the newer.
-                counts[slot, Outcome.DUPLICATE if before == stored else Outcome.SUPERSEDED] += 1
-            if before is None or stored > before:
-                held[key] = stored
-                if expires_at_ms or self.expires_at_ms:
-                    self._set_expiry(key, expires_at_ms)
-            if aliases:
-                self._add_aliases(change[0], stored, aliases, expires_at_ms)
+        self._take(puts, self._slots[start : start + len(values)])
+        for at in puts.others:
+            self._look_closer(decoder, values[at], start + at)
 
-    def _look_closer(
-        self, decoder: ChangeDecoder, value: bytes | None, at: int, slot: int
-    ) -> tuple[str, bytes, Aliases, int, Origin | None] | None:
-        """A value that is no plain put. None if it changes no key; without an origin, the key is a full one."""
+    def _take(self, puts: Puts, slots: bytes) -> None:
+        """Here the worker spends its time: nearly all puts are of instruments that are in the part only once."""
+        own = bytes(map(slots.__getitem__, puts.places)) if puts.others else slots
+        self._tally.origins.extend(compress(puts.origins, own))
+        keys = list(map(self._prefix.__add__, puts.keys))
+        first = dict(zip(reversed(keys), reversed(range(len(keys))), strict=True))
+        is_first = [first[key] == at for at, key in enumerate(keys)]
+        self.held = dict(compress(zip(keys, puts.stored, strict=True), is_first))
+        self._owners = bytearray(compress(own, is_first))
+        if puts.expires_at_ms:
+            self.expires_at_ms = dict(compress(zip(keys, puts.expires_at_ms, strict=True), is_first))
+        for at in range(len(keys)) if len(first) < len(keys) else ():
+            if not is_first[at]:
+                expires_at_ms = puts.expires_at_ms[at] if puts.expires_at_ms else 0
+                self._hold(keys[at], puts.stored[at], own[at], expires_at_ms)
+        for at, aliases in enumerate(puts.aliases):
+            if aliases:
+                expires_at_ms = puts.expires_at_ms[at] if puts.expires_at_ms else 0
+                self._add_aliases(puts.keys[at], puts.stored[at], aliases, expires_at_ms)
+
+    def _hold(self, key: str, stored: bytes, slot: int, expires_at_ms: int) -> None:
+        """One record more of a full key."""
+        before = self.held.get(key)
+        if before is None:
+            self._owners.append(slot)
+        else:
+            # Each record counts once in its own slot, whichever of the two is the newer.
+            outcome = Outcome.DUPLICATE if before == stored else Outcome.SUPERSEDED
+            self._tally.counts[slot, outcome] += 1
+        if before is None or stored > before:
+            self.held[key] = stored
+            self._set_expiry(key, expires_at_ms)
+
+    def _look_closer(self, decoder: ChangeDecoder, value: bytes | None, at: int) -> None:
+        """A value that is no plain put."""
+        slot = self._slots[at]
         if value is None:
             self._tally.counts[slot, Outcome.DUPLICATE] += 1
-            return None
+            return
         try:
             change = decoder.decode(value)
         except RejectedChange as error:
             self._tally.counts[slot, Outcome.REJECTED] += 1
             self._tally.rejected[at] = str(error)
-            return None
-        if change.key:
-            return change.key, change.stored, change.aliases, change.expires_at_ms, change.origin
-        partition = int(self._partitions[at])
-        return stored_key(self._dataset, partition), b"%b%d}" % (change.stored, partition), (), 0, None
+            return
+        if not change.key:
+            partition = int(self._partitions[at])
+            self._hold(stored_key(self._dataset, partition), b"%b%d}" % (change.stored, partition), slot, 0)
+            return
+        if slot:
+            self._tally.origins.append(change.origin)
+        self._hold(self._prefix + change.key, change.stored, slot, change.expires_at_ms)
+        self._add_aliases(change.key, change.stored, change.aliases, change.expires_at_ms)
 
     def _add_aliases(self, key: str, stored: bytes, aliases: Aliases, expires_at_ms: int) -> None:
+        if not aliases:
+            return
         hint = stored_alias(stored, self._key_name, key)
         for prefix, identifier in aliases:
             alias = f"{prefix}:{identifier}"
@@ -203,7 +223,7 @@ class _Part:
     def _set_expiry(self, key: str, expires_at_ms: int) -> None:
         if expires_at_ms:
             self.expires_at_ms[key] = expires_at_ms
-        elif self.expires_at_ms:
+        else:
             self.expires_at_ms.pop(key, None)
 
     def finish(self) -> bytes:

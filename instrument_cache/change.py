@@ -26,6 +26,7 @@ from instrument_cache.contract import Contract
 from instrument_cache.contract.model import WIRE_VERSION_MAX, WIRE_VERSION_MIN
 from instrument_cache.errors import IdentifierError, RejectedChange
 from instrument_cache.identifiers import check_for
+from instrument_cache.plain_puts import Aliases, Origin, PlainPuts, Puts, Valid
 from instrument_cache.projection import encode, stored_type
 
 VERSION_AT: Final = slice(5, 21)
@@ -42,9 +43,6 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
-Aliases = tuple[tuple[str, str], ...]
-
-
 class Change(msgspec.Struct, frozen=True, gc=False):
     """A valid change: the identifier, the bytes to store, its aliases as (prefix, id) and its expiry (0: never).
 
@@ -56,13 +54,6 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     aliases: Aliases
     expires_at_ms: int
     origin: Origin
-
-
-class Origin(msgspec.Struct, gc=False):
-    """Microseconds since 1970; 0: not told."""
-
-    timestamp: int = 0
-    received_at: int = 0
 
 
 def stored_value(version: int, payload: bytes) -> bytes:
@@ -90,11 +81,6 @@ def is_tombstone(stored: bytes) -> bool:
     return stored.startswith(_TOMBSTONE_MARK, VERSION_AT.stop)
 
 
-# Of a put: the identifier, the bytes to store, its aliases, its expiry and its origin, as in `Change`.
-PlainPut = tuple[str, bytes, Aliases, int, Origin]
-Valid = Callable[[Sequence[str | None]], Sequence[bool]]
-
-
 class ChangeDecoder:
     """Decodes and validates change records of one contract.
 
@@ -119,7 +105,6 @@ class ChangeDecoder:
         self._key = attrgetter(contract.key.name)
         self._check_key = check_for(contract.key) or (lambda value: value)
         self._version_field = contract.version_field.name
-        self._facts = attrgetter("op", "version", f"record.{contract.key.name}", "record", "source")
         self._own_version = attrgetter(self._version_field)
         self._aliases = [
             (a.prefix, attrgetter(a.field.name), check_for(a.field) or (lambda v: v)) for a in contract.aliases
@@ -128,6 +113,7 @@ class ChangeDecoder:
         self._bytes_max = contract.record_bytes_max
         # A version that is a position says nothing about when.
         self._ttl_ms = contract.ttl_s * 1000 if contract.ttl_s and contract.version_unit.is_time else 0
+        self._puts = PlainPuts(contract, self._json, self._ttl_ms)
         self.version_max = WIRE_VERSION_MAX
         self.start_batch()
 
@@ -138,39 +124,12 @@ class ChangeDecoder:
                 WIRE_VERSION_MAX, self._clock.now_us() + self._contract.version_ahead_s_max * 1_000_000
             )
 
-    def plain_puts(self, values: Sequence[bytes | None], valid: Valid) -> list[PlainPut | None]:
-        """The ordinary puts among many values; None where `decode` must look closer.
+    def plain_puts(self, values: Sequence[bytes | None], valid: Valid) -> Puts:
+        """The ordinary puts among many values, whose keys `valid` checks together; `decode` must look at the others.
 
-        It judges as `decode` does, with the keys checked together by `valid`: nearly all records of a stream are such
-        puts.
+        It judges as `decode` does: nearly all records of a stream are such puts.
         """
-        found: list[PlainPut | None] = [None] * len(values)
-        places, envelopes = self._envelopes(values)
-        facts = list(map(self._facts, envelopes))
-        low, high = WIRE_VERSION_MIN, self.version_max
-        for at, is_valid, (op, version, key, record, origin) in zip(
-            places, valid([fact[2] for fact in facts]), facts, strict=True
-        ):
-            if op == "put" and is_valid and low <= version <= high:
-                try:
-                    found[at] = (key, *self._stored(version, record), origin)
-                except (RejectedChange, IdentifierError):
-                    continue
-        return found
-
-    def _envelopes(self, values: Sequence[bytes | None]) -> tuple[list[int], list[Any]]:
-        """Positions and envelopes of the values that are JSON of the right shape."""
-        read, bytes_max = self._json, self._bytes_max
-        places: list[int] = []
-        envelopes: list[Any] = []
-        for at, value in enumerate(values):
-            try:
-                if value is not None and len(value) <= bytes_max:
-                    envelopes.append(read(value))
-                    places.append(at)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue
-        return places, envelopes
+        return self._puts.among(values, valid, self.version_max)
 
     def _stored(self, version: int, record: Any) -> tuple[bytes, Aliases, int]:
         """Bytes, aliases and expiry of a put. Raises IdentifierError (an alias) or RejectedChange (a missing field)."""

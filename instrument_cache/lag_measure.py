@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from instrument_cache.change import Origin
 from instrument_cache.lag import EDGES_MS, field
+from instrument_cache.plain_puts import Origin
 
 _MOMENTS: Final = {"source": attrgetter("timestamp"), "feed": attrgetter("received_at")}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as member
 from enum import StrEnum
@@ -38,7 +38,12 @@ class VersionUnit(StrEnum):
 
     def from_wire(self, version: int) -> int:
         """The wire's version → the source's number, rounded down."""
-        return (version if self.is_time else version - WIRE_VERSION_MIN) // _FACTORS[self]
+        return self.from_wire_many((version,))[0]
+
+    def from_wire_many(self, versions: Sequence[int]) -> Sequence[int]:
+        """The same for many."""
+        factor, base = _FACTORS[self], 0 if self.is_time else WIRE_VERSION_MIN
+        return versions if (factor, base) == (1, 0) else [(version - base) // factor for version in versions]
 
 
 _FACTORS: Final = {

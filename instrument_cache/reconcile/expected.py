@@ -7,11 +7,12 @@ from typing import Final
 
 import msgspec
 
-from instrument_cache.change import Aliases, ChangeDecoder, stored_alias
+from instrument_cache.change import ChangeDecoder, stored_alias
 from instrument_cache.clock import Clock
 from instrument_cache.contract import Contract
 from instrument_cache.errors import RejectedChange
 from instrument_cache.identifiers_many import valid_for
+from instrument_cache.plain_puts import Aliases
 from instrument_cache.records import RecordMaker
 from instrument_cache.source.interface import Put
 
@@ -49,10 +50,14 @@ class ExpectedMaker:
         record = self._records.put
         values = [record(put, put.timestamp_us) for put in puts]
         plain = self._decoder.plain_puts(values, self._valid)
-        return [
-            self._expected(found[0], found[1], found[2], found[3]) if found else self._look_closer(value)
-            for found, value in zip(plain, values, strict=True)
-        ]
+        found: list[Expected | None] = [None] * len(values)
+        for at, place in enumerate(plain.places):
+            aliases = plain.aliases[at] if plain.aliases else ()
+            expires_at_ms = plain.expires_at_ms[at] if plain.expires_at_ms else 0
+            found[place] = self._expected(plain.keys[at], plain.stored[at], aliases, expires_at_ms)
+        for place in plain.others:
+            found[place] = self._look_closer(values[place])
+        return found
 
     def _look_closer(self, value: bytes) -> Expected | None:
         try:

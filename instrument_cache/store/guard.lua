@@ -4,14 +4,15 @@
 -- Returns one letter per key: a applied · d duplicate · s stale · A and S: between values of equal version (a tie).
 -- ARGV[1] is the key of a tally, or nothing, and ARGV[2] has one byte for each of the first keys, its slot. In the tally,
 -- for settle.lua, stand the number of keys and the outcomes other than a in slots above 0: the caller knows how many keys
--- it offered in each slot.
+-- it offered in each slot. With a tally nothing is returned.
 -- All keys are read by one command and nearly all written by one: a command for each key costs half as much again.
 local tally, slots = ARGV[1], ARGV[2]
 local count = #KEYS
 local first = 2
 local expires = #ARGV > count + first
+local tallied = tally ~= ''
 local outcome = {}
-local winners = {}
+local winners, size = {}, 0
 local others = {}
 
 -- Lua's < on strings follows the locale; the order of the store must not.
@@ -32,8 +33,9 @@ end
 local function put(at)
   local expiry = expires and ARGV[count + at + first] or '0'
   if expiry == '0' then
-    winners[#winners + 1] = KEYS[at]
-    winners[#winners + 1] = ARGV[at + first]
+    winners[size + 1] = KEYS[at]
+    winners[size + 2] = ARGV[at + first]
+    size = size + 2
   else
     redis.call('SET', KEYS[at], ARGV[at + first], 'PXAT', expiry)
   end
@@ -57,11 +59,17 @@ end
 
 -- MGET answers false for a key that is not there, or is of another type and so holds nothing of the store.
 for at, stored in ipairs(redis.call('MGET', unpack(KEYS))) do
-  local held = stored and string.sub(stored, 6, 21) or ''
-  local version = string.sub(ARGV[at + first], 6, 21)
-  if held == '' or version > held then
-    put(at)
-    outcome[at] = 'a'
+  local held = stored and string.sub(stored, 6, 21)
+  local version = held and string.sub(ARGV[at + first], 6, 21)
+  if not held or held == '' or version > held then
+    if expires then
+      put(at)
+    else
+      winners[size + 1] = KEYS[at]
+      winners[size + 2] = ARGV[at + first]
+      size = size + 2
+    end
+    if not tallied then outcome[at] = 'a' end
   else
     local letter = settle(at, stored, held, version)
     local slot = string.byte(slots, at) or 0
@@ -69,12 +77,12 @@ for at, stored in ipairs(redis.call('MGET', unpack(KEYS))) do
       local name = slot .. letter
       others[name] = (others[name] or 0) + 1
     end
-    outcome[at] = letter
+    if not tallied then outcome[at] = letter end
   end
 end
-if #winners > 0 then redis.call('MSET', unpack(winners)) end
+if size > 0 then redis.call('MSET', unpack(winners)) end
 
-if tally ~= '' then
+if tallied then
   others.keys = count
   for name, amount in pairs(others) do
     redis.call('HINCRBY', tally, name, amount)

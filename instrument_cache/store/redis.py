@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
-from itertools import count, islice
+from itertools import compress, count, islice
 from typing import Any, Final
 from uuid import uuid4
 
@@ -43,6 +43,8 @@ _COMPARED_KEYS: Final = 64
 _LISTED_KEYS: Final = 200
 # Of what a repair exchanges: readers wait for 0.2 ms at most.
 _REPLACED_KEYS: Final = 100
+_LENGTHS_KEPT: Final = 1024
+_LENGTHS: Final = tuple(b"\r\n$%d\r\n" % size for size in range(_LENGTHS_KEPT))
 _BYTES_OR_NONE: Final = (b"string", b"none")
 _COUNTERS: Final = tuple(name for name in PartitionAccount.__struct_fields__ if name not in ("partition", "holes"))
 
@@ -180,7 +182,15 @@ class RedisExchange:
 
     def offer(self, values: Mapping[str, bytes], expires_at_ms: Mapping[str, int], slots: bytes) -> None:
         self._keys += len(values)
-        self.send(_guard_calls(values, expires_at_ms, self._tally, slots))
+        if not expires_at_ms or len(expires_at_ms) == len(values):
+            self.send(_guard_calls(values, expires_at_ms, self._tally, slots))
+            return
+        # A call has an expiry for each of its keys or for none: the few that have one go in a call of their own.
+        for timed in (False, True):
+            chosen = [(key in expires_at_ms) is timed for key in values]
+            part = dict(compress(values.items(), chosen))
+            its_slots = bytes(compress(slots.ljust(len(values), b"\0"), chosen))
+            self.send(_guard_calls(part, expires_at_ms if timed else {}, self._tally, its_slots))
 
     def finish(self, entries: Sequence[Entry], lags: Mapping[str, int]) -> None:
         with _unavailable("Redis did not take the batch"):
@@ -283,7 +293,7 @@ def _unavailable(what: str) -> Iterator[None]:
 def _guard_calls(
     values: Mapping[str, bytes], expires_at_ms: Mapping[str, int], tally: bytes = b"", slots: bytes = b""
 ) -> Iterator[bytes]:
-    keys = [key.encode() for key in values]
+    keys = list(map(str.encode, values))
     offers = list(values.values())
     expiries = [b"%d" % expires_at_ms.get(key, 0) for key in values] if expires_at_ms else []
     for at in range(0, len(keys), KEYS_PER_CALL):
@@ -316,8 +326,8 @@ def _replace_arguments(each: Replacement) -> tuple[bytes, ...]:
 
 def _command(parts: list[bytes]) -> bytes:
     """A command as RESP."""
-    # Length, part, length, part, …, formatted in one go: a call of its own for each part would cost twice as much.
-    framed: list[int | bytes] = [0] * (2 * len(parts))
-    framed[::2] = map(len, parts)
+    # Length, part, length, part, …, joined in one go; most lengths are small, and their texts are made once.
+    framed: list[bytes] = [b""] * (2 * len(parts))
+    framed[::2] = [_LENGTHS[size] if size < _LENGTHS_KEPT else b"\r\n$%d\r\n" % size for size in map(len, parts)]
     framed[1::2] = parts
-    return b"*%d\r\n" % len(parts) + b"$%d\r\n%b\r\n" * len(parts) % tuple(framed)
+    return b"*%d%b\r\n" % (len(parts), b"".join(framed))

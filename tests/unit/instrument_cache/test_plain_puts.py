@@ -7,13 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.workload import Workload
-from instrument_cache.change import Change, ChangeDecoder, PlainPut
+from instrument_cache.change import Change, ChangeDecoder
 from instrument_cache.clock import FakeClock
 from instrument_cache.contract import Contract
 from instrument_cache.errors import RejectedChange
 from instrument_cache.identifiers import is_cusip
 from instrument_cache.identifiers_many import valid_cusips, valid_for
+from instrument_cache.plain_puts import Aliases, Origin
 from tests.unit.instrument_cache.test_bad_input import ACCEPTED, GOOD, REJECTED, V
+
+PlainPut = tuple[str, bytes, Aliases, int, Origin]
 
 
 def carefully(decoder: ChangeDecoder, value: bytes | None) -> PlainPut | None:
@@ -27,7 +30,14 @@ def carefully(decoder: ChangeDecoder, value: bytes | None) -> PlainPut | None:
 
 
 def quickly(contract: Contract, values: list[bytes | None]) -> list[PlainPut | None]:
-    return ChangeDecoder(contract, FakeClock(V)).plain_puts(values, valid_for(contract.key))
+    puts = ChangeDecoder(contract, FakeClock(V)).plain_puts(values, valid_for(contract.key))
+    aliases, expires_at_ms = puts.aliases or [()] * len(puts.keys), puts.expires_at_ms or [0] * len(puts.keys)
+    found: list[PlainPut | None] = [None] * len(values)
+    columns = (puts.places, puts.keys, puts.stored, aliases, expires_at_ms, puts.origins)
+    for at, *put in zip(*columns, strict=True):
+        found[at] = tuple(put)
+    assert [at for at, put in enumerate(found) if put is None] == list(puts.others)
+    return found
 
 
 def test_every_kind_of_record_is_judged_alike(contract: Contract) -> None:
