@@ -11,6 +11,8 @@ from instrument_cache.errors import StoreUnavailable
 from lookup_app.redis_reader import Fetched
 
 PAUSE_S: Final = 0.25
+# After a single slow read: a machine that is busy for a moment is no Redis that hangs.
+FIRST_PAUSE_S: Final = 0.01
 
 
 class Fetcher(Protocol):
@@ -25,6 +27,8 @@ class FailFast:
     Each read that waits for a hung store holds one of few threads. Without this, the requests behind it would wait for
     their turn only to wait again, and "unavailable" would come late by the length of the queue. Failures that come
     quickly (a refused connection, a wrong password) need no such help and refuse nothing. Times in seconds.
+
+    The first pause is short: only when the read after it fails as well, the store is left alone for `pause_s`.
 
     Who watches the store by other means says what it sees: `refuse`, or `allow`.
     """
@@ -42,7 +46,7 @@ class FailFast:
         return self._refused_until_s is not None
 
     def refuse(self) -> None:
-        """The store is away: refuse reads from now on, but one per pause."""
+        """The store is known to be away: refuse reads from now on, but one per pause."""
         with self._lock:
             self._refused_until_s = self._monotonic() + self._pause_s
 
@@ -57,11 +61,17 @@ class FailFast:
             fetched = self._store.fetch(keys)
         except StoreUnavailable:
             if self._monotonic() - started_s >= self._slow_s:
-                self.refuse()
+                self._suspect()
             raise
         if self._refused_until_s is not None:
             self._refused_until_s = None
         return fetched
+
+    def _suspect(self) -> None:
+        """A read failed slowly. Who tries a store that is refused already has begun a whole pause before it."""
+        with self._lock:
+            if self._refused_until_s is None:
+                self._refused_until_s = self._monotonic() + min(FIRST_PAUSE_S, self._pause_s)
 
     def _enter(self) -> float:
         """The time, or StoreUnavailable. Who comes first after a pause tries the store and starts the next pause."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from instrument_cache.errors import StoreUnavailable
-from lookup_app.fail_fast import FailFast
+from lookup_app.fail_fast import FIRST_PAUSE_S, FailFast
 from lookup_app.redis_reader import Fetched
 
 
@@ -60,6 +60,33 @@ def test_after_a_slow_failure_the_store_is_left_alone_for_a_pause(breaker: FailF
     for _ in range(50):
         fails(breaker)
     assert (store.reads, breaker.refuses) == (2, True)
+
+
+def test_a_single_slow_failure_costs_a_moment(breaker: FailFast, store: Store) -> None:
+    """As on a machine that is busy: not a whole pause of refusals for one late answer."""
+    store.away, store.takes_s = True, 0.15
+    fails(breaker)
+    fails(breaker)
+    assert store.reads == 1
+    store.away, store.takes_s, store.now_s = False, 0.001, store.now_s + FIRST_PAUSE_S
+    for _ in range(10):
+        breaker.fetch(["k"])
+    assert (store.reads, breaker.refuses) == (11, False)
+
+
+def test_who_fails_beside_others_begins_no_pause_of_his_own(breaker: FailFast, store: Store) -> None:
+    store.away, store.takes_s = True, 0.15
+
+    def beside(keys: Sequence[str]) -> Fetched:
+        del store.fetch  # type: ignore[method-assign]
+        fails(breaker)
+        store.now_s += FIRST_PAUSE_S
+        raise StoreUnavailable("away")
+
+    store.fetch = beside  # type: ignore[method-assign]
+    fails(breaker)
+    store.away = False
+    assert breaker.fetch(["k"]).values == [None]
 
 
 def test_while_one_tries_the_others_are_refused(breaker: FailFast, store: Store) -> None:
