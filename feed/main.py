@@ -56,6 +56,9 @@ class Feed:
         self._sweep_share_max = sweep_share_max
         self._known = KnownState(log.read())
         self._seen: set[str] | None = None
+        # Every change up to `_reached` is in the log. The rows of a snapshot come by key, so they prove nothing before
+        # its end; and one that is newer than its beginning comes before older messages.
+        self._begun = self._reached = 0
         self.state = FeedState(started_at=self._clock.now_us())
         logger.info("log_read", keys=len(self._known))
 
@@ -72,6 +75,7 @@ class Feed:
             self._delete(event.key, event.version, event.position, event.timestamp_us)
         elif isinstance(event, SnapshotBegin):
             self._seen = set()
+            self._begun, self._reached = event.position, min(self._reached, event.position)
             self.state.phase = "snapshot"
         elif isinstance(event, SnapshotEnd):
             self._end_snapshot()
@@ -87,8 +91,15 @@ class Feed:
             state.position = max(state.position, event.position)
         if isinstance(event, Put | Delete):
             state.source_timestamp = max(state.source_timestamp, event.timestamp_us)
-        if self._canaries.write_if_due(now_us, state.position):
+        self._note_reached(event)
+        if self._canaries.write_if_due(now_us, self._reached):
             state.canary_at = now_us
+
+    def _note_reached(self, event: SourceEvent) -> None:
+        if isinstance(event, SnapshotEnd):
+            self._reached = self._begun
+        elif isinstance(event, Put | Delete) and self._seen is None:
+            self._reached = event.position
 
     def _put(self, event: Put) -> None:
         value = self._maker.put(event, self._clock.now_us())

@@ -20,6 +20,15 @@ class StoredCanary(msgspec.Struct, frozen=True):
     p: int
 
 
+class _Origin(msgspec.Struct):
+    position: int
+
+
+class _Written(msgspec.Struct):
+    source: _Origin
+
+
+_decode_written = msgspec.json.Decoder(_Written).decode
 _decode_stored = msgspec.json.Decoder(StoredCanary).decode
 
 
@@ -31,6 +40,17 @@ def canary_key(partition: int) -> bytes:
 def is_canary(key: bytes) -> bool:
     """True for the Kafka key of a canary."""
     return key.startswith(KEY_PREFIX)
+
+
+def position_of(value: bytes | None) -> int | None:
+    """The source's position that a canary of the log tells: the feed wrote every change up to it before.
+
+    None if it is none.
+    """
+    try:
+        return _decode_written(value or b"").source.position
+    except msgspec.DecodeError:
+        return None
 
 
 def stored_key(dataset: str, partition: int) -> str:

@@ -1,9 +1,9 @@
 """What readers must know of a dataset beside its versions: its epoch, and what was last written past the log.
 
-The change stream tells what comes through Kafka. A restore writes into Redis itself, so it leaves a note here when it
-is done, and whoever follows the stream is told to read again:
+The change stream tells what comes through Kafka. A restore, and a repair by reconciliation, write into Redis itself, so
+they leave a note here when they are done, and whoever follows the stream is told to read again:
 
-    restored:{dataset} → {"at_ms":1763674000123,"run_id":…,"backup":…,"scope":…,"keys":[…]}
+    restored:{dataset} → {"at_ms":1763674000123,"run_id":…,"backup":…,"scope":…,"keys":[…],"before_ms":…}
 """
 
 from __future__ import annotations
@@ -19,23 +19,27 @@ from instrument_cache.errors import StoreUnavailable
 
 # More are not named: who keeps any of the dataset reads again what he keeps.
 NAMED_KEYS_MAX: Final = 100
-# Sets the note, unless this run has left it there before.
+EVERYTHING: Final = "all keys"
+# Sets the note if the one that it names as the one before is still there.
 _NOTE: Final = """
-local held = redis.call('GET', KEYS[1])
-if held and cjson.decode(held).run_id == ARGV[2] then return 0 end
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1])
 return 1
 """
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """The last write past the log. `at_ms` is when it was done, by Redis's clock; `keys` are named if there are few."""
+    """The last write past the log. `at_ms` is when it was done, by Redis's clock; `keys` are named if there are few.
+
+    `backup` is "" for a repair; `before_ms` is the `at_ms` of the note before this one, 0: there was none.
+    """
 
     at_ms: int
     run_id: str
     backup: str
     scope: str
     keys: tuple[str, ...] = ()
+    before_ms: int = 0
 
 
 class History(NamedTuple):
@@ -48,6 +52,13 @@ class History(NamedTuple):
     def mark(self) -> tuple[int, int]:
         """What tells this history from another one: the epoch's number, and when the last write was done (ms)."""
         return self.epoch.number, self.restored.at_ms if self.restored else 0
+
+    def after(self, mark: tuple[int, int]) -> History:
+        """This history as it is told to who knows that of `mark`: no keys are named if he missed another write too."""
+        last = self.restored
+        if last is None or mark[1] in (last.at_ms, last.before_ms):
+            return self
+        return self._replace(restored=msgspec.structs.replace(last, scope=EVERYTHING, keys=()))
 
 
 class ReadsHistory(Protocol):
@@ -73,11 +84,19 @@ def read_history(client: redis.Redis, dataset: str) -> History:
 def note_restored(client: redis.Redis, dataset: str, run_id: str, backup: str, scope: str, keys: list[str]) -> None:
     """Leave the note that something was written past the log. Of one run there is one. Raises StoreUnavailable."""
     named = tuple(keys) if len(keys) <= NAMED_KEYS_MAX else ()
-    script: Any = client.eval
+    redis_: Any = client
+    key = restored_key(dataset)
     try:
-        seconds, microseconds = client.time()
-        note = Restored(seconds * 1000 + microseconds // 1000, run_id, backup, scope, named)
-        script(_NOTE, 1, restored_key(dataset), msgspec.json.encode(note), run_id)
+        while True:
+            held = redis_.get(key)
+            before = _restored_of(held, dataset)
+            if before and before.run_id == run_id:
+                return
+            seconds, microseconds = redis_.time()
+            at_ms = seconds * 1000 + microseconds // 1000
+            note = Restored(at_ms, run_id, backup, scope, named, before.at_ms if before else 0)
+            if redis_.eval(_NOTE, 1, key, msgspec.json.encode(note), held or b""):
+                return
     except RedisError as error:
         raise StoreUnavailable(f"Redis did not take the note of what was restored to {dataset}: {error}") from error
 

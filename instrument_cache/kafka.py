@@ -122,6 +122,22 @@ def committed_offsets(bootstrap: str, topic: str, group: str) -> dict[int, int]:
 
 
 @contextmanager
+def follow(bootstrap: str, topic: str, group: str, wait_s: float) -> Iterator[tuple[set[int], Iterator[Any]]]:
+    """The partitions, and the messages that come from now on, for `wait_s` at most. Raises LogUnavailable."""
+    with _consumer(bootstrap, topic, group, False) as consumer:
+        ends = {at: span.end for at, span in _spans(consumer, topic).items()}
+        consumer.assign([TopicPartition(topic, at, end) for at, end in ends.items()])
+        yield set(ends), _arriving(consumer, time.monotonic() + wait_s)
+
+
+def _arriving(consumer: Consumer, deadline_s: float) -> Iterator[Any]:
+    while time.monotonic() < deadline_s:
+        for message in consumer.consume(_READ_BATCH, timeout=_GATHER_S):
+            if not _is_end(message):
+                yield message
+
+
+@contextmanager
 def _consumer(bootstrap: str, topic: str, group: str, committed_only: bool) -> Iterator[Consumer]:
     consumer = make_consumer(bootstrap, group, committed_only=committed_only)
     try:

@@ -59,8 +59,8 @@ class _CatchingUp:
     def __init__(self, catch_up: Callable[[], object]) -> None:
         self._catch_up = catch_up
 
-    def wait(self, progress: Progress) -> bool:
+    def wait(self, position: int, progress: Progress) -> str:
         """All that the source held is in the log after a moment, and then applied."""
         time.sleep(FEED_S)
         self._catch_up()
-        return True
+        return ""

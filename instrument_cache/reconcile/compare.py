@@ -20,7 +20,7 @@ from instrument_cache.reconcile.plan import Order, Plan, PlanStore, PlanWriter
 from instrument_cache.reconcile.second_look import SecondLook
 from instrument_cache.reconcile.settled import Settling
 from instrument_cache.reconcile.wants import Wants
-from instrument_cache.source.interface import Source
+from instrument_cache.source.interface import SnapshotBegin, Source
 from instrument_cache.store.interface import VersionedStore
 
 
@@ -56,7 +56,7 @@ class Comparison:
         folder = Path(tempfile.mkdtemp(prefix="icache-reconcile-"))
         try:
             writer = PlanWriter(plans)
-            first, settled = self._look_twice(writer, order, _since(before, started_us), folder, progress)
+            first, unsettled = self._look_twice(writer, order, _since(before, started_us), folder, progress)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         reasons = brake.reasons(order, first.counts, writer.kinds, before.trusted_rows, epoch)
@@ -68,7 +68,7 @@ class Comparison:
                 order=order,
                 started_us=started_us,
                 finished_us=self._clock.now_us(),
-                settled=settled,
+                settled=not unsettled,
                 counts=first.counts,
                 kinds=writer.kinds,
                 parts=writer.parts,
@@ -77,6 +77,7 @@ class Comparison:
                 trusted_rows=before.trusted_rows,
                 epoch=epoch,
                 reasons=reasons,
+                unsettled=unsettled,
             )
         )
 
@@ -87,7 +88,7 @@ class Comparison:
         since_us: Callable[[str, int], int],
         folder: Path,
         progress: Progress,
-    ) -> tuple[FirstLook, bool]:
+    ) -> tuple[FirstLook, str]:
         wants = Wants(self._contract, self._source, self._clock)
         maker = ExpectedMaker(self._contract, self._clock)
         pause = Throttle(order.effort_percent)
@@ -95,14 +96,19 @@ class Comparison:
         first.look(progress)
         first.counts.looked_at_twice = first.candidates.total
         # With nothing to look at again there is nothing to wait for.
-        settled = first.candidates.total == 0 or self._settling.wait(progress)
+        unsettled = self._settling.wait(self._position(), progress) if first.candidates.total else ""
         second = SecondLook(self._store, wants, pause)
         for shard in range(order.shards):
             for difference, sample in second.differences(first.candidates, shard, since_us):
                 writer.add(difference, sample)
             progress("second look", shard + 1, order.shards)
         writer.flush()
-        return first, settled
+        return first, unsettled
+
+    def _position(self) -> int:
+        """The source's newest message, which no row that was looked at is newer than."""
+        begin = next(self._source.snapshot(), None)
+        return begin.position if isinstance(begin, SnapshotBegin) else 0
 
 
 class Throttle:

@@ -95,6 +95,10 @@ def _whole(plan: Plan, plans: PlanStore, part: int) -> Iterator[tuple[str, int]]
 
 
 def _sentence(plan: Plan, numbers: dict[str, float], decision: str) -> str:
+    return f"{_found(plan, numbers, decision)} {plan.unsettled}".rstrip()
+
+
+def _found(plan: Plan, numbers: dict[str, float], decision: str) -> str:
     found = ", ".join(f"{plan.kinds[kind]:,} {kind.replace('_', ' ')}" for kind in WRONG if plan.kinds.get(kind))
     equal = f"{numbers['equal_ratio']:.4%} of {plan.counts.expected_keys:,} keys equal"
     if not found:
@@ -114,6 +118,7 @@ def _details(plan: Plan, results: list[PartResult], still_open: dict[str, int], 
         "decision": decision,
         "order": msgspec.to_builtins(plan.order),
         "reasons": plan.reasons,
+        "unsettled": plan.unsettled,
         "kinds": plan.kinds,
         "epoch": plan.epoch.number,
         "samples": msgspec.to_builtins(plan.samples),

@@ -16,12 +16,14 @@ import msgspec
 from instrument_cache.epoch import Epoch
 from instrument_cache.errors import ReconcileError
 from instrument_cache.objects import ObjectStore
-from instrument_cache.reconcile.model import Counts, Difference, Kind, Sample
+from instrument_cache.reconcile.model import WRONG, Counts, Difference, Kind, Sample
 from instrument_cache.reports import name_of_run
 
 PART_DIFFERENCES_MAX: Final = 10_000
 SAMPLES_PER_KIND: Final = 10
 OPEN_MAX: Final = 100_000
+# Records and aliases; of more, the parts are not read only to find that they are too many to be named.
+_KEYS_PER_INSTRUMENT_MAX: Final = 10
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -53,7 +55,7 @@ class Plan(msgspec.Struct):
     """What a comparison found, and what is asked before anything is repaired (`reasons`: nothing if empty).
 
     Times in microseconds since 1970. `kinds` has a number for each kind, `trusted_rows` the rows of the source in the
-    last run that was not stopped, 0: not known.
+    last run that was not stopped, 0: not known. `unsettled` says why the stream had not caught up; "" if it had.
     """
 
     dataset: str
@@ -71,6 +73,7 @@ class Plan(msgspec.Struct):
     trusted_rows: int
     epoch: Epoch
     reasons: list[str]
+    unsettled: str = ""
 
     def number(self, *kinds: Kind) -> int:
         """Differences of these kinds."""
@@ -117,6 +120,14 @@ class PlanStore:
     def part(self, plan: Plan, part: int) -> list[Difference]:
         found: list[Difference] = self._read(self._part(plan.attempt, part), list[Difference])
         return found
+
+    def instruments(self, plan: Plan, most: int) -> list[str]:
+        """The source's keys whose records or aliases the plan repairs, none of them if they are more than `most`."""
+        if plan.number(*WRONG) > most * _KEYS_PER_INSTRUMENT_MAX:
+            return []
+        parts = (self.part(plan, number) for number in range(plan.parts))
+        found = {owner for part in parts for each in part if each.kind in WRONG for owner in each.owners}
+        return sorted(found) if len(found) <= most else []
 
     def save_result(self, result: PartResult) -> None:
         self._objects.put_once(self._result(result.part), _pretty(result))

@@ -14,11 +14,13 @@ from instrument_cache.connections import redis_client
 from instrument_cache.contract import Contract, load_contract
 from instrument_cache.epoch import read_epoch
 from instrument_cache.errors import ReconcileError
+from instrument_cache.history import NAMED_KEYS_MAX, note_restored
 from instrument_cache.kafka import Span, topic_spans
 from instrument_cache.objects import ObjectStore
 from instrument_cache.operation_lock import HeldLock, operation_lock
 from instrument_cache.reconcile.compare import Before, Comparison, Throttle
-from instrument_cache.reconcile.model import Progress
+from instrument_cache.reconcile.fence import LogFence
+from instrument_cache.reconcile.model import WRONG, Progress
 from instrument_cache.reconcile.outcome import DRY_RUN, OPERATION, REFUSED, REPAIRED, iso, report_of
 from instrument_cache.reconcile.plan import Order, Plan, PlanStore
 from instrument_cache.reconcile.repair import Repair
@@ -34,6 +36,9 @@ from instrument_cache.store.redis import RedisStore
 LOCK: Final = "reconcile"
 # Whoever replaces values on purpose holds it: this repair, and a restore.
 WRITE_LOCK: Final = "write"
+
+# What readers of the change stream are told of it.
+REPAIR: Final = "a repair by reconciliation"
 
 
 class Reconcile:
@@ -68,7 +73,8 @@ class Reconcile:
         with operation_lock(self.client, self.dataset, LOCK, run_id), self._source() as source:
             if found := plans.load():
                 return found
-            settling = LogSettling(self.store, self._spans, order.grace_s)
+            fence = LogFence(self._bootstrap, self.dataset)
+            settling = LogSettling(self.store, self.dataset, self._spans, fence, order.grace_s)
             comparison = Comparison(self.contract, source, self.store, settling, self._clock)
             epoch = read_epoch(self.client, self.dataset)
             return comparison.run(plans, run_id, order, self.before(), epoch, progress)
@@ -88,7 +94,15 @@ class Reconcile:
         with operation_lock(self.client, self.dataset, WRITE_LOCK, run_id) as lock, self._source() as source:
             self._check_epoch(plan)
             self._repair(plans, plan, source, lock, progress)
+        self._tell(plans, plan)
         return plan
+
+    def _tell(self, plans: PlanStore, plan: Plan) -> None:
+        """Who follows the change stream learns of it; of an alias that readers did not see, nobody has to."""
+        if plan.number(*WRONG):
+            # A restore that reconciles leaves its own note, under the id of the run.
+            instruments = plans.instruments(plan, NAMED_KEYS_MAX)
+            note_restored(self.client, self.dataset, f"repair {plan.run_id}", "", REPAIR, instruments)
 
     def _repair(self, plans: PlanStore, plan: Plan, source: Source, lock: HeldLock, progress: Progress) -> None:
         pause = Throttle(plan.order.effort_percent)
@@ -132,7 +146,11 @@ class Reconcile:
             yield source
 
     def _spans(self) -> dict[int, Span]:
-        return topic_spans(self._env.text("ICACHE_KAFKA_BOOTSTRAP"), self.dataset)
+        return topic_spans(self._bootstrap, self.dataset)
+
+    @property
+    def _bootstrap(self) -> str:
+        return self._env.text("ICACHE_KAFKA_BOOTSTRAP")
 
 
 def _decision(plan: Plan, plans: PlanStore) -> str:

@@ -11,6 +11,7 @@ from instrument_cache.change import VERSION_AT
 from instrument_cache.contract import Contract
 from instrument_cache.contract.load import prefixes
 from instrument_cache.errors import IdentifierError, RestoreRefused
+from instrument_cache.history import EVERYTHING
 from instrument_cache.identifiers import canonical_for
 
 KEYS_MAX: Final = 10_000
@@ -38,7 +39,7 @@ class Scope(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """As people read it."""
         if self.is_all:
-            return "all keys"
+            return EVERYTHING
         if not self.keys:
             return f"the keys from {self.first or 'the first'} to {self.last or 'the last'}"
         shown = ", ".join(self.keys[:_SHOWN])

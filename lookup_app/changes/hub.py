@@ -127,7 +127,7 @@ class Hub:
 def history_event(known: Cursor, history: History, text: str) -> Event:
     """Tells who knows the history of `known` what came since; `text` is the event's id."""
     kind = Kind.EPOCH if known.mark[0] != history.epoch.number else Kind.RESTORED
-    return Event(kind, text, history=history)
+    return Event(kind, text, history=history.after(known.mark))
 
 
 def reset_event(cursor: Cursor, reason: str) -> Event:

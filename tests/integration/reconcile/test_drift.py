@@ -27,7 +27,7 @@ from instrument_cache.reconcile.repair import Repair
 from instrument_cache.reconcile.second_look import SecondLook
 from instrument_cache.reconcile.service import Reconcile
 from instrument_cache.reconcile.wants import Wants
-from instrument_cache.source.interface import SnapshotBegin, Source
+from instrument_cache.source.interface import Source
 from local_stack.instance import DATASET, Instance
 from tests.drift import Planter
 from tests.integration.reconcile.conftest import fill_cache
@@ -61,16 +61,14 @@ class RedisVandal:
 
 
 class PositionSettling:
-    """Waits until the stream of `live` has applied what the source holds now."""
+    """Waits until the stream of `live` has applied what the source held."""
 
-    def __init__(self, source: Source, client: redis.Redis) -> None:
-        self._source, self._client = source, client
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
 
-    def wait(self, progress: Progress) -> bool:
-        begin = next(self._source.snapshot())
-        assert isinstance(begin, SnapshotBegin)
-        wait_until(lambda: int(self._client.get(POSITION) or 0) >= begin.position, 60, "the stream's position")
-        return True
+    def wait(self, position: int, progress: Progress) -> str:
+        wait_until(lambda: int(self._client.get(POSITION) or 0) >= position, 60, "the stream's position")
+        return ""
 
 
 @contextmanager
@@ -96,7 +94,7 @@ def test_all_drift_is_found_under_traffic_and_nothing_else(
     chance.shuffle(numbers)
     quiet, busy = numbers[: ROWS // 2], numbers[ROWS // 2 :]
     plans = PlanStore(MemoryObjects(), DATASET, f"seed-{seed}")
-    settling = PositionSettling(source, client)
+    settling = PositionSettling(client)
     with traffic(instance, seed, busy):
         planter = Planter(RedisVandal(client), contract, iter(quiet), chance, SystemClock().now_us())
         for _ in range(ROUNDS):

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,9 +25,10 @@ from instrument_cache.settings import Environment
 from instrument_cache.source.interface import Source
 from local_stack.instance import DATASET, PROJECT, Instance
 from local_stack.synthetic import synthetic_cusip
+from tests.integration.lookup_app.changes.scene import Listener, Process
 from tests.integration.reconcile.conftest import fill_cache
 from tests.integration.reconcile.live import row
-from tests.servers import free_port
+from tests.servers import free_port, wait_until
 
 ROWS = 1000
 ORDER = Order(shards=4, grace_s=3)
@@ -197,3 +199,37 @@ def test_the_shell_repairs_and_tells_it_as_json(
     assert (code, refused["details"]["decision"], len(held(service))) == (1, "refused", len(filled) - 10)
     code, repaired = icache("--budget", "5", "--approve")
     assert (code, repaired["numbers"]["repaired"], held(service)) == (0, 10, filled)
+
+
+def test_who_follows_the_change_stream_is_told_of_a_repair(
+    service: Reconcile,
+    filled: dict[str, bytes],
+    instance: Instance,
+    client: redis.Redis,
+    run_ids: Iterator[str],
+    tmp_path: Path,
+) -> None:
+    process = Process(instance.settings(), tmp_path / "changes.log").start().wait_ready()
+    try:
+        listener = Listener(f"{process.url}/v1/{DATASET}/changes")
+        wait_until(lambda: listener.kinds() == ["hello"], 20, "the beginning")
+        client.delete(key(1))
+        client.set("pme:NOBODY", filled[key(2)])
+        service.compare(run_id := next(run_ids), ORDER)
+        service.repair(run_id)
+        service.repair(run_id)
+        wait_until(lambda: "restored" in listener.kinds(), 20, "the repair")
+        client.set("pme:NOBODY", filled[key(2)])
+        service.compare(swept := next(run_ids), ORDER)
+        service.repair(swept)
+        assert service.report(swept).numbers["swept_aliases"] == 1
+        client.delete(key(3))
+        service.compare(last := next(run_ids), ORDER)
+        service.repair(last)
+        wait_until(lambda: listener.kinds()[1:] == ["restored", "restored"], 20, "the second repair and no sweep")
+        listener.close()
+    finally:
+        process.kill()
+    told = [event.data["restored"] for event in listener.events[1:]]
+    assert [each["keys"] for each in told] == [[synthetic_cusip(1)], [synthetic_cusip(3)]]
+    assert (told[0]["backup"], told[0]["scope"]) == ("", "a repair by reconciliation")

@@ -63,6 +63,7 @@ def test_a_run_leaves_one_note(client: redis.Redis) -> None:
     assert second is not None
     assert second.keys == ()
     assert second.at_ms >= first.at_ms
+    assert (first.before_ms, second.before_ms) == (0, first.at_ms)
 
 
 @pytest.mark.parametrize("name", [epoch_key("d"), restored_key("d")])

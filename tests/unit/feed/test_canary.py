@@ -9,7 +9,7 @@ import pytest
 
 from feed.change_log.memory import MemoryChangeLog
 from feed.main import Feed
-from instrument_cache.canary import canary_key, is_canary, stored_key, written_at_us
+from instrument_cache.canary import canary_key, is_canary, position_of, stored_key, written_at_us
 from instrument_cache.clock import FakeClock
 from instrument_cache.contract import Contract
 from instrument_cache.errors import SourceUnavailable
@@ -72,10 +72,35 @@ def test_the_record_is_the_feeds_own_with_the_time_as_its_version(contract: Cont
     log, clock = MemoryChangeLog(), FakeClock()
     feed = make(contract, log, clock)
     feed.handle(SnapshotBegin(position=17))
+    feed.handle(Put("037833100", ROW, clock.now_us(), 19))
+    feed.handle(SnapshotEnd(rows=1))
+    log.records.clear()
+    clock.advance(1)
+    feed.handle(Heartbeat())
     now_us = clock.now_us()
     origin = {"name": "sow", "position": 17, "timestamp": now_us, "received_at": now_us}
     (value,) = [json.loads(value) for key, value in log.records if is_canary(key)]
     assert value == {"op": "canary", "version": now_us, "source": origin, "record": {}}
+
+
+def test_a_canary_tells_no_position_before_all_up_to_it_is_in_the_log(contract: Contract) -> None:
+    log, clock = MemoryChangeLog(), FakeClock()
+    feed = make(contract, log, clock)
+
+    def told(*events: SourceEvent) -> int | None:
+        for event in events:
+            clock.advance(1)
+            feed.handle(event)
+        return position_of(log.records[-1][1])
+
+    assert told(SnapshotBegin(position=17)) == 0
+    assert told(Put("037833100", ROW, 1, 21)) == 0
+    assert told(SnapshotEnd(rows=1)) == 17
+    assert told(Put("037833100", ROW, 1, 18), Heartbeat()) == 18
+    assert told(SnapshotBegin(position=30), Put("037833100", ROW, 1, 30)) == 18
+    assert told(SnapshotEnd(rows=1)) == 30
+    assert told(SnapshotBegin(position=2)) == 2, "a source that counts anew"
+    assert position_of(b"{}") is position_of(None) is None
 
 
 def test_a_clock_that_was_set_back_does_not_silence_them(contract: Contract) -> None:

@@ -181,10 +181,10 @@ class _Settling:
     def __init__(self, world: World, traffic: Callable[[], None]) -> None:
         self._world, self._traffic = world, traffic
 
-    def wait(self, progress: Progress) -> bool:
+    def wait(self, position: int, progress: Progress) -> str:
         self._world.apply()
         self._traffic()
-        return True
+        return ""
 
 
 def with_ttl(contract: Contract, ttl_s: int) -> Contract:

@@ -146,3 +146,15 @@ def test_what_was_written_past_the_log_is_told_to_all(hub: Hub) -> None:
     assert queue.batches[-1].events[0].kind is Kind.RESTORED
     hub.heartbeat()
     assert queue.batches[-1].events[0].cursor == f"{TOPIC}_0.0_1.6"
+
+
+def test_who_missed_a_write_before_the_last_is_named_no_keys() -> None:
+    last = Restored(at_ms=6, run_id="r", backup="", scope="a repair", keys=("a",), before_ms=5)
+    both = History(Epoch(number=1), last)
+    for mark in ((1, 5), (1, 6)):
+        assert both.after(mark).restored == last
+    for mark in ((1, 4), (0, 0)):
+        told = both.after(mark).restored
+        assert told is not None
+        assert (told.at_ms, told.scope, told.keys) == (6, "all keys", ())
+    assert History(Epoch()).after((0, 7)) == History(Epoch())
