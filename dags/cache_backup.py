@@ -2,12 +2,13 @@
 Copies the cache to object storage in two regions, each quarter of an hour, and proves each copy: it counts as good only
 after it was restored into a Redis of its own and compared key by key.
 
-1. `export`: reads the dataset's keys out of the live Redis and writes them to both regions, the signed manifest last.
-2. `verify`: restores it from one region and compares it with the copy of the other.
-3. `mark_good`: signs that it is good. Only then is it offered for a restore.
-4. `fill_regions`: gives each region the good backups that it missed while it was away.
-5. `retention`: removes what is too old or too much. The newest good one stays, whatever its age.
-6. `report`: publishes what came of it. It is red if anything is missing, also if only one region has the backup.
+1. `protect`: lengthens the lock of the newest good backup, before a newer one is there.
+2. `export`: reads the dataset's keys out of the live Redis and writes them to both regions, the signed manifest last.
+3. `verify`: restores it from one region and compares it with the copy of the other.
+4. `mark_good`: signs that it is good. Only then is it offered for a restore.
+5. `fill_regions`: gives each region the good backups that it missed while it was away.
+6. `retention`: removes what is too old or too much. The newest good one stays, whatever its age.
+7. `report`: publishes what came of it. It is red if anything is missing, also if only one region has the backup.
 
 A run has one backup: killed and tried again at any line, it ends with the same.
 
@@ -67,6 +68,12 @@ from instrument_cache_airflow.assets import BACKUP, CACHE
     },
 )
 def cache_backup() -> None:
+    @task(execution_timeout=timedelta(minutes=5))
+    def protect() -> dict[str, Any]:
+        from instrument_cache_airflow import backup_steps
+
+        return backup_steps.protect()
+
     @task(execution_timeout=timedelta(minutes=15), inlets=[CACHE])
     def export() -> dict[str, Any]:
         from instrument_cache_airflow import backup_steps
@@ -104,7 +111,7 @@ def cache_backup() -> None:
 
         return backup_steps.report(get_current_context())
 
-    export() >> verify() >> mark_good() >> fill_regions() >> retention() >> report()
+    protect() >> export() >> verify() >> mark_good() >> fill_regions() >> retention() >> report()
 
 
 cache_backup()

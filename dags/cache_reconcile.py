@@ -4,7 +4,7 @@ Proves that the cache equals its source, and repairs what does not.
 1. `compare`: look at every key of both, wait for the stream, look again, and write down what still differs.
 2. `approve`: ask a person, if the repair is large or the source lost rows; else go on at once.
 3. `repair`: repair what was written down and still stands so, through the versioned store.
-4. `report`: publish what was found and done, also if the repair was refused.
+4. `report`: publish what was found and done, also if the repair was refused, and remove old plans.
 
 Traffic goes on meanwhile. Each task may be killed and tried again, and ends the same.
 
@@ -85,7 +85,9 @@ def cache_reconcile() -> None:
         from instrument_cache.reconcile.service import Reconcile
         from instrument_cache.reconcile.table import lines
 
-        published = Reconcile().report(run_id)
+        service = Reconcile()
+        published = service.report(run_id)
+        service.retain()
         print("\n".join(lines(published)))
         return published.numbers
 

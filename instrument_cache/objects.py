@@ -24,6 +24,7 @@ _AT_ONCE: Final = "ConditionalRequestConflict"
 _TRIES: Final = 5
 _MISSING: Final = frozenset({"NoSuchKey", "404"})
 _LOCKED: Final = "object lock"
+_NO_LOCK: Final = "NoSuchObjectLockConfiguration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,32 @@ class ObjectStore:
         with self._errors(f"took no object {key!r}"):
             self._client.put_object(Bucket=self._settings.bucket, Key=key, Body=body, **_lock_arguments(lock))
 
+    def locked_until(self, key: str) -> datetime | None:
+        """Until when nobody deletes it; None without a lock."""
+        with self._errors(f"told no lock of {key!r}"):
+            try:
+                found = self._client.get_object_retention(Bucket=self._settings.bucket, Key=key)["Retention"]
+            except ClientError as error:
+                if error.response["Error"]["Code"] == _NO_LOCK:
+                    return None
+                raise
+            until: datetime = found["RetainUntilDate"]
+            return until
+
+    def lock(self, key: str, lock: ObjectLock) -> None:
+        """Lengthen the lock of an object, or lock it. The server refuses to shorten one."""
+        retention = {"Mode": lock.mode, "RetainUntilDate": lock.until}
+        with self._errors(f"did not lock {key!r}"):
+            self._client.put_object_retention(Bucket=self._settings.bucket, Key=key, Retention=retention)
+
+    def written(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """The names that begin with `prefix`, in order, and when each was written last."""
+        with self._errors(f"listed no objects under {prefix!r}"):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._settings.bucket, Prefix=prefix):
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"], entry["LastModified"]
+
     def erase(self, prefix: str) -> int:
         """Delete every version of all objects that begin with `prefix`; returns how many a lock kept."""
         kept = 0
@@ -129,11 +156,7 @@ class ObjectStore:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The names that begin with `prefix`, in order."""
-        with self._errors(f"listed no objects under {prefix!r}"):
-            pages = self._client.get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self._settings.bucket, Prefix=prefix):
-                for entry in page.get("Contents", ()):
-                    yield entry["Key"]
+        return (key for key, _ in self.written(prefix))
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:

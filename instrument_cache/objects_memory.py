@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +14,15 @@ from instrument_cache.settings import Environment
 
 
 class MemoryObjects(ObjectStore):
-    """`bodies` are its objects, to be looked at and altered; while `away` is true it answers nothing."""
+    """`bodies` are its objects, to be looked at and altered; while `away` is true it answers nothing.
+
+    `times` are those of their writing, by default the time at which somebody looks.
+    """
 
     def __init__(self, place: str = "memory") -> None:
         self.bodies: dict[str, bytes] = {}
         self.locks: dict[str, ObjectLock] = {}
+        self.times: defaultdict[str, datetime] = defaultdict(lambda: datetime.now(UTC))
         self.away = False
         self._metadata: dict[str, dict[str, str]] = {}
         self._place = place
@@ -66,9 +71,17 @@ class MemoryObjects(ObjectStore):
         self._check()
         return self._metadata[key]
 
-    def keys(self, prefix: str) -> Iterator[str]:
+    def written(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         self._check()
-        yield from sorted(key for key in self.bodies if key.startswith(prefix))
+        yield from ((key, self.times[key]) for key in sorted(self.bodies) if key.startswith(prefix))
+
+    def locked_until(self, key: str) -> datetime | None:
+        self._check()
+        return self.locks[key].until if key in self.locks else None
+
+    def lock(self, key: str, lock: ObjectLock) -> None:
+        self._check()
+        self.locks[key] = lock
 
     def put_over(self, key: str, body: bytes, lock: ObjectLock | None = None) -> None:
         self._check()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -65,7 +65,11 @@ class ExportOptions:
 
     def lock(self, name: str) -> ObjectLock | None:
         """The lock of every object of a backup, so that all of them end at once."""
-        return ObjectLock(self.lock_mode, name_time(name) + timedelta(hours=self.lock_h)) if self.lock_h else None
+        return self.lock_from(name_time(name))
+
+    def lock_from(self, moment: datetime) -> ObjectLock | None:
+        """A lock that lasts as long as the settings say; None: there are no locks."""
+        return ObjectLock(self.lock_mode, moment + timedelta(hours=self.lock_h)) if self.lock_h else None
 
 
 class Export:

@@ -11,6 +11,7 @@ import msgspec
 from instrument_cache.backup.manifest import data_prefix, good_key, manifest_key, name_in, name_time, prefix
 from instrument_cache.backup.region import Region
 from instrument_cache.errors import ObjectStoreUnavailable
+from instrument_cache.objects import ObjectLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,50 @@ def apply_policy(
         done.removed[region.name] = [name for name in names if name not in kept]
         done.locked[region.name] = len(kept)
     return done
+
+
+class Protected(msgspec.Struct):
+    """Until when each region's newest good backup is locked now (ISO 8601). `missing`: regions that did not answer."""
+
+    until: dict[str, str] = msgspec.field(default_factory=dict)
+    missing: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def protect_newest(
+    regions: Sequence[Region],
+    dataset: str,
+    lock: ObjectLock,
+    now: datetime,
+    is_good: Callable[[Region, str], bool],
+) -> Protected:
+    """Lengthen the lock of the newest good backup of each region, once half of the time of `lock` is over.
+
+    Without that, backups that fail for longer than a lock lasts would leave the last good one to whoever can delete.
+    """
+    done = Protected()
+    for region in regions:
+        try:
+            if name := _newest_good(region, dataset, is_good):
+                done.until[region.name] = _protect(region, dataset, name, lock, now).isoformat(timespec="seconds")
+        except ObjectStoreUnavailable as error:
+            done.missing[region.name] = str(error)
+    return done
+
+
+def _protect(region: Region, dataset: str, name: str, lock: ObjectLock, now: datetime) -> datetime:
+    mark = good_key(dataset, name)
+    held = region.objects.locked_until(mark)
+    if held and held - now > (lock.until - now) / 2:
+        return held
+    # The mark last: while it is locked for long, all else is.
+    for key in (*region.objects.keys(data_prefix(dataset, name)), manifest_key(dataset, name), mark):
+        region.objects.lock(key, lock)
+    return lock.until
+
+
+def _newest_good(region: Region, dataset: str, is_good: Callable[[Region, str], bool]) -> str | None:
+    marked = sorted(_names(region, f"{prefix(dataset)}good/"), reverse=True)
+    return next((name for name in marked if is_good(region, name)), None)
 
 
 def _removable(

@@ -20,9 +20,13 @@ def run_backup(
     accept_smaller: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Report:
-    """Export, prove, mark, level the regions, remove what is old, report. Raises what a step raises, reported too."""
+    """Protect the last one, export, prove, mark, level the regions, remove what is old, report.
+
+    Raises what a step raises, reported too.
+    """
     steps = Steps()
     try:
+        steps.protected = backups.protect()
         steps.exported = backups.export(run_id, moment, progress)
         steps.verified = backups.verify(
             steps.exported.name, _counted(lambda done: progress("compare", done, steps.exported_entries))

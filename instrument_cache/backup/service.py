@@ -20,7 +20,7 @@ from instrument_cache.backup.listing import rows
 from instrument_cache.backup.manifest import Good, Manifest, backup_name, digest, good_key, manifest_key
 from instrument_cache.backup.reader import BackupReader
 from instrument_cache.backup.region import Region, regions
-from instrument_cache.backup.retention import Policy, Removed, apply_policy
+from instrument_cache.backup.retention import Policy, Protected, Removed, apply_policy, protect_newest
 from instrument_cache.backup.scan import redis_time_us, size_of
 from instrument_cache.backup.signing import GOOD, signing_keys
 from instrument_cache.backup.summary import Steps, report
@@ -191,6 +191,12 @@ class Backups:
         """Remove what the policy does not keep."""
         with operation_lock(self.client, self.dataset, _LOCK, run_id):
             return self._retain(dry_run=False)
+
+    def protect(self) -> Protected:
+        """Lengthen the Object Lock of each region's newest good backup; nothing without locks."""
+        now = datetime.fromtimestamp(self._now_s(), UTC)
+        lock = self.options.lock_from(now)
+        return protect_newest(self.regions, self.dataset, lock, now, self._is_good) if lock else Protected()
 
     def _retain(self, dry_run: bool) -> Removed:
         now = datetime.fromtimestamp(self._now_s(), UTC)

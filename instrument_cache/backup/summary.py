@@ -9,7 +9,7 @@ import msgspec
 
 from instrument_cache.backup.copying import Copied
 from instrument_cache.backup.export import Exported
-from instrument_cache.backup.retention import Removed
+from instrument_cache.backup.retention import Protected, Removed
 from instrument_cache.backup.verify import Verified
 from instrument_cache.reports import Report
 
@@ -26,6 +26,7 @@ class Steps(msgspec.Struct):
     marked: list[str] | None = None
     copied: Copied | None = None
     removed: Removed | None = None
+    protected: Protected | None = None
     clock_ahead_s: float = 0.0
 
     @property

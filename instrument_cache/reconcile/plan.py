@@ -90,12 +90,17 @@ class PartResult(msgspec.Struct):
     after: dict[str, str | None]
 
 
+def plans_prefix(dataset: str) -> str:
+    """Below it each run has a folder."""
+    return f"reconcile/{dataset}/"
+
+
 class PlanStore:
     """The plan of one run. Methods raise ObjectStoreUnavailable."""
 
     def __init__(self, objects: ObjectStore, dataset: str, run_id: str) -> None:
         self._objects = objects
-        self._folder = f"reconcile/{dataset}/{name_of_run(run_id)}/"
+        self._folder = f"{plans_prefix(dataset)}{name_of_run(run_id)}/"
 
     def load(self) -> Plan | None:
         """The plan; None if no attempt has ended yet."""

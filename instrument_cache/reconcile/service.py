@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
@@ -24,6 +25,7 @@ from instrument_cache.reconcile.model import WRONG, Progress
 from instrument_cache.reconcile.outcome import DRY_RUN, OPERATION, REFUSED, REPAIRED, iso, report_of
 from instrument_cache.reconcile.plan import Order, Plan, PlanStore
 from instrument_cache.reconcile.repair import Repair
+from instrument_cache.reconcile.retention import remove_plans
 from instrument_cache.reconcile.second_look import SecondLook
 from instrument_cache.reconcile.settled import LogSettling
 from instrument_cache.reconcile.wants import Wants
@@ -129,6 +131,11 @@ class Reconcile:
         found = report_of(plan, plans, _decision(plan, plans), self._clock.now_us())
         publish(self.objects, self.client, found)
         return found
+
+    def retain(self) -> list[str]:
+        """Remove the plans of runs that are long over; returns their folders. Raises SettingsError."""
+        days = self._env.integer("ICACHE_RECONCILE_KEEP_DAYS", default=30, low=1, high=36500)
+        return remove_plans(self.objects, self.dataset, days, datetime.fromtimestamp(self._clock.now_us() / 1e6, UTC))
 
     def before(self) -> Before:
         """What the last report says."""

@@ -49,6 +49,7 @@ def reconcile(approve: bool, as_json: bool, **order: Any) -> None:
         with _progress() as tell:
             service.repair(run_id, approved=True, progress=tell)
     report = service.report(run_id)
+    service.retain()
     print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() if as_json else "\n".join(lines(report)))
     sys.exit(0 if report.ok else 1)
 

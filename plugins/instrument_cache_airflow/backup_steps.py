@@ -21,7 +21,13 @@ _TASKS: Final = {
     "marked": "mark_good",
     "copied": "fill_regions",
     "removed": "retention",
+    "protected": "protect",
 }
+
+
+def protect() -> dict[str, Any]:
+    """Keep the newest good backup under lock, also while no newer one is made."""
+    return _plain(Backups().protect())
 
 
 def export(context: Any) -> dict[str, Any]:

@@ -83,3 +83,24 @@ def test_erases_what_no_lock_keeps(objects: ObjectStore) -> None:
     assert (objects.size("a/free"), objects.get("a/locked"), objects.get("b/free")) == (None, b"x", b"x")
     assert objects.erase("b/") == 0
     assert list(objects.keys("")) == ["a/locked"]
+
+
+def test_a_lock_is_told_and_lengthened(objects: ObjectStore) -> None:
+    objects.put_once("a/1", b"x")
+    assert objects.locked_until("a/1") is None
+    for hours in (1, 5):
+        longer = lock(hours)
+        objects.lock("a/1", longer)
+        told = objects.locked_until("a/1")
+        assert told is not None
+        assert abs(told - longer.until) < timedelta(seconds=1)
+    assert objects.erase("a/") == 1
+
+
+def test_tells_when_each_object_was_written(objects: ObjectStore) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    for key in ("a/2", "a/1", "b/1"):
+        objects.put_once(key, b"x")
+    found = list(objects.written("a/"))
+    assert [key for key, _ in found] == ["a/1", "a/2"]
+    assert all(before <= written <= datetime.now(UTC) + timedelta(seconds=1) for _, written in found)

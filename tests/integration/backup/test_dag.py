@@ -14,7 +14,7 @@ from tests.integration.airflow_home import AirflowHome
 from tests.integration.backup.filling import fill
 from tests.servers import free_port
 
-TASKS = ("export", "verify", "mark_good", "fill_regions", "retention", "report")
+TASKS = ("protect", "export", "verify", "mark_good", "fill_regions", "retention", "report")
 
 
 @pytest.mark.timeout(400)

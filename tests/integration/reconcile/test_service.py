@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from instrument_cache.epoch import Epoch, epoch_key, open_epoch
 from instrument_cache.errors import ReconcileError, SourceUnavailable, StoreUnavailable
 from instrument_cache.operation_lock import OperationRunning, operation_lock
 from instrument_cache.reconcile.plan import Order
+from instrument_cache.reconcile.retention import remove_plans
 from instrument_cache.reconcile.service import LOCK, WRITE_LOCK, Reconcile
 from instrument_cache.reports import Report, newest, read
 from instrument_cache.settings import Environment
@@ -77,6 +79,9 @@ def test_a_run_finds_repairs_and_reports(
     assert (summary.run_id, summary.ok, summary.numbers["repaired"]) == (run_id, True, 3)
     stored = read(service.objects, DATASET, "reconcile", report.started_at, run_id)
     assert stored == msgspec.json.decode(msgspec.json.encode(report), type=Report)
+    assert service.retain() == []
+    remove_plans(service.objects, DATASET, 1, datetime.now(UTC) + timedelta(days=2))
+    assert service.plans(run_id).load() is None
 
 
 def test_an_empty_source_waits_for_a_person_and_leaves_every_byte(

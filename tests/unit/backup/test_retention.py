@@ -10,7 +10,7 @@ import pytest
 from instrument_cache.backup.entries import Entry
 from instrument_cache.backup.manifest import Manifest, backup_name, good_key
 from instrument_cache.backup.region import Region
-from instrument_cache.backup.retention import Policy, apply_policy
+from instrument_cache.backup.retention import Policy, Protected, apply_policy, protect_newest
 from instrument_cache.errors import BackupRefused
 from instrument_cache.objects import ObjectLock
 from tests.unit.restore.backups import TwoRegions, write_backup
@@ -108,3 +108,33 @@ def test_a_region_that_is_away_stops_not_the_other(regions: TwoRegions, entries:
     made = _many(regions, entries, 2)
     regions.first.away = True
     assert _apply(regions, Policy(1, 7)) == {"second": [made[1].name]}
+
+
+def _protect(regions: TwoRegions, now: datetime) -> Protected:
+    def is_good(region: Region, name: str) -> bool:
+        return name in {found.name for found in regions.catalog.good()}
+
+    lock = ObjectLock("GOVERNANCE", now + timedelta(hours=24))
+    return protect_newest(regions.catalog.regions, "instruments", lock, now, is_good)
+
+
+def test_the_lock_of_the_newest_good_one_is_lengthened_when_half_of_it_is_over(
+    regions: TwoRegions, entries: list[Entry]
+) -> None:
+    newest, _ = _many(regions, entries, 2)
+    keys = {key for key in regions.first.bodies if newest.name in key}
+    assert _protect(regions, NOW).until.keys() == {"first", "second"}
+    assert set(regions.first.locks) == keys
+    for hours, ends in ((11, 24), (13, 37), (40, 64)):
+        _protect(regions, NOW + timedelta(hours=hours))
+        assert {lock.until for lock in regions.second.locks.values()} == {NOW + timedelta(hours=ends)}
+
+
+def test_a_region_without_a_good_one_has_nothing_to_protect_and_one_that_is_away_is_said(
+    regions: TwoRegions, entries: list[Entry]
+) -> None:
+    _many(regions, entries, 1)
+    regions.first.away = True
+    done = _protect(regions, NOW)
+    assert (done.until.keys(), done.missing.keys()) == ({"second"}, {"first"})
+    assert Protected() == _protect(TwoRegions(), NOW)
