@@ -29,6 +29,8 @@ _KEYS_PER_INSTRUMENT_MAX: Final = 10
 class Order(msgspec.Struct, frozen=True):
     """What a run was asked to do. `effort_percent` is the share of time in which it works at all.
 
+    `unpin`: the source is right again, so a roll back's epoch is unpinned first; not in a dry run.
+
     More than `budget` repairs, or a source that lost more than `lost_percent_max`, need an approval.
     """
 
@@ -38,6 +40,7 @@ class Order(msgspec.Struct, frozen=True):
     shards: int = 64
     grace_s: int = 60
     effort_percent: int = 100
+    unpin: bool = False
 
     def __post_init__(self) -> None:
         for name, value, low, high in (

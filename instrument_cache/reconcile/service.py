@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import Final
 
 import redis
+import structlog
 
 from instrument_cache.clock import SystemClock
 from instrument_cache.connections import redis_client
 from instrument_cache.contract import Contract, load_contract
-from instrument_cache.epoch import read_epoch
+from instrument_cache.epoch import read_epoch, unpin
 from instrument_cache.errors import ReconcileError
 from instrument_cache.history import NAMED_KEYS_MAX, note_restored
 from instrument_cache.kafka import Span, topic_spans
@@ -35,6 +36,7 @@ from instrument_cache.source.interface import Source
 from instrument_cache.source.registry import open_source
 from instrument_cache.store.redis import RedisStore
 
+logger = structlog.get_logger()
 LOCK: Final = "reconcile"
 # Whoever replaces values on purpose holds it: this repair, and a restore.
 WRITE_LOCK: Final = "write"
@@ -75,11 +77,18 @@ class Reconcile:
         with operation_lock(self.client, self.dataset, LOCK, run_id), self._source() as source:
             if found := plans.load():
                 return found
+            if order.unpin and not order.dry_run:
+                self._unpin(run_id)
             fence = LogFence(self._bootstrap, self.dataset)
             settling = LogSettling(self.store, self.dataset, self._spans, fence, order.grace_s)
             comparison = Comparison(self.contract, source, self.store, settling, self._clock)
             epoch = read_epoch(self.client, self.dataset)
             return comparison.run(plans, run_id, order, self.before(), epoch, progress)
+
+    def _unpin(self, run_id: str) -> None:
+        """Raises EpochMoved."""
+        epoch = unpin(self.client, self.dataset)
+        logger.info("epoch_unpinned", dataset=self.dataset, number=epoch.number, run_id=run_id)
 
     def repair(self, run_id: str, *, approved: bool = False, progress: Progress = lambda *_: None) -> Plan:
         """Repair what the plan of this run names; a dry run repairs nothing.

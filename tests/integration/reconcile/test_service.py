@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from instrument_cache.contract import Contract
-from instrument_cache.epoch import Epoch, epoch_key, open_epoch
+from instrument_cache.epoch import Epoch, epoch_key, open_epoch, read_epoch
 from instrument_cache.errors import ReconcileError, SourceUnavailable, StoreUnavailable
 from instrument_cache.operation_lock import OperationRunning, operation_lock
 from instrument_cache.reconcile.plan import Order
@@ -147,6 +147,12 @@ def test_after_a_roll_back_an_older_plan_is_not_carried_out(
     with pytest.raises(ReconcileError, match="rolled back after this comparison"):
         service.repair(run_id)
     assert service.compare(next(run_ids), ORDER).reasons[0].startswith("epoch 1 is pinned")
+    looking = Order(shards=4, grace_s=3, unpin=True, dry_run=True)
+    assert service.compare(next(run_ids), looking).reasons[0].startswith("epoch 1 is pinned")
+    plan = service.compare(ended := next(run_ids), Order(shards=4, grace_s=3, unpin=True))
+    assert (plan.reasons, plan.epoch, read_epoch(client, DATASET).pinned) == ([], read_epoch(client, DATASET), False)
+    service.repair(ended)
+    assert held(service) == filled
     client.delete(epoch_key(DATASET))
 
 
