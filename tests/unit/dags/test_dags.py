@@ -10,9 +10,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow.timetables.base import DataInterval, TimeRestriction
 
 from tests.unit.plugins.airflow_env import PROJECT
 
@@ -161,3 +164,27 @@ def test_the_watchdog_knows_the_other_dag(dags: dict[str, DAG]) -> None:
 def test_the_runbook_has_a_page_for_dags_only_that_exist() -> None:
     pages = {Path(page).stem for page in (PROJECT / "docs" / "runbook").glob("stream_*.md")}
     assert pages <= set(DAG_IDS)
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "due"),
+    [
+        ("cache_reconcile", ["2025-11-22T03:05", "2025-11-22T04:05", "2025-11-22T05:05"]),
+        ("cache_backup", ["2025-11-22T03:00", "2025-11-22T03:15", "2025-11-22T03:30"]),
+        ("dr_drill", ["2025-11-22T04:00", "2025-11-29T04:00", "2025-12-06T04:00"]),
+        ("failover_drill", ["2025-11-22T05:00", "2025-11-29T05:00", "2025-12-06T05:00"]),
+    ],
+)
+def test_the_schedule_gives_one_run_after_the_other(dags: dict[str, DAG], dag_id: str, due: list[str]) -> None:
+    """As the scheduler asks for them, with the time in place of its clock: from a Saturday at three in the morning."""
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dags[dag_id])).timetable
+    began = pendulum.datetime(2025, 11, 22, 2, 59, tz="UTC")
+    last: DataInterval | None = None
+    found: list[str] = []
+    for _ in due:
+        whole = TimeRestriction(earliest=began, latest=None, catchup=True)
+        info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=whole)
+        assert info is not None
+        found.append(info.run_after.strftime("%Y-%m-%dT%H:%M"))
+        last = info.data_interval
+    assert found == due
