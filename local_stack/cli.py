@@ -26,6 +26,7 @@ from local_stack import publish, up
 from local_stack.commands.account import account
 from local_stack.commands.api import api
 from local_stack.commands.apikey import apikey
+from local_stack.commands.audit import audit
 from local_stack.commands.backup import backup
 from local_stack.commands.contract import contract
 from local_stack.commands.dlq import dlq
@@ -279,6 +280,7 @@ def _contract(instance: Instance) -> Any:
 main.add_command(account)
 main.add_command(apikey)
 main.add_command(api)
+main.add_command(audit)
 main.add_command(backup)
 main.add_command(contract)
 main.add_command(dlq)
