@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -36,11 +37,11 @@ class AirflowApi:
     def pause(self, dag_id: str, paused: bool = True) -> None:
         self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": paused})
 
-    def trigger(self, dag_id: str, note: str) -> str:
-        """Start a run now and return its id."""
+    def trigger(self, dag_id: str, note: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Start a run now, with what its form would give (`conf`), and return its id."""
         # The id is ours, so that a call that is made again does not start a second run.
         run_id = f"manual__{datetime.now(UTC).isoformat()}"
-        body = {"logical_date": None, "note": note, "dag_run_id": run_id}
+        body = {"logical_date": None, "note": note, "dag_run_id": run_id, "conf": dict(conf or {})}
         self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body, taken=(httpx.codes.CONFLICT,))
         return run_id
 

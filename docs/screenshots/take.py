@@ -1,6 +1,7 @@
 """Takes the screenshots of this folder from a running stack: `.tools/airflow/bin/python docs/screenshots/take.py`.
 
-It runs the operations that it shows, one after the other, and approves the restore: nothing newer is overwritten.
+It runs the operations that it shows, one after the other. It approves the restore: nothing newer is overwritten. It takes
+a few instruments out of the cache, and rejects their repair and then approves it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import Page, sync_playwright
 
+from instrument_cache.connections import redis_client
 from local_stack.airflow_api import AirflowApi
 from local_stack.instance import Instance
 from local_stack.synthetic import synthetic_cusip
@@ -23,6 +25,8 @@ OPTIONS = [
 DAG = "stream_instruments"
 OPERATIONS = ("cache_backup", "cache_reconcile", "failover_drill", "dr_drill", "stream_upgrade")
 RESTORE = "cache_restore"
+RECONCILE = "cache_reconcile"
+DAMAGED = 5
 ENDED = ("success", "failed")
 RUN_S_MAX = 600.0
 
@@ -79,6 +83,20 @@ def shoot_operations(page: Page, api: AirflowApi, airflow: str) -> None:
         shoot(page, f"{airflow}/dags/{dag_id}/runs/{run}", dag_id, f"airflow-{dag_id.replace('_', '-')}")
 
 
+def shoot_reconcile(page: Page, api: AirflowApi, instance: Instance) -> None:
+    """What is asked before a repair over the budget, and what becomes of either answer."""
+    client = redis_client(instance.redis_url, name="screenshots")
+    client.delete(*(f"instr:{synthetic_cusip(number)}" for number in range(10, 10 + DAMAGED)))
+    for answer in ("Reject", "Approve"):
+        run_id = api.trigger(RECONCILE, "by hand, for its picture", {"budget": 0})
+        await_task(api, RECONCILE, run_id, "approve", "awaiting_input")
+        at = f"{instance.url('airflow')}/dags/{RECONCILE}/runs/{quote(run_id, safe='')}"
+        shoot(page, f"{at}/tasks/approve/required_actions", "Approve", "airflow-reconcile-approval")
+        page.get_by_role("button", name=answer).click()
+        await_end(api, RECONCILE, run_id)
+        shoot(page, f"{at}/tasks/report", RECONCILE, f"airflow-reconcile-{answer.lower()}")
+
+
 def shoot_restore(page: Page, api: AirflowApi, airflow: str) -> None:
     """The form, and what is asked before anything is written."""
     page.goto(f"{airflow}/dags/{RESTORE}")
@@ -114,6 +132,7 @@ def main() -> None:
         shoot(page, f"{airflow}/dags/{DAG}/runs/{run}/tasks/ensure_job", "job_started", "airflow-pod-log")
         shoot(page, f"{instance.url('flink')}/#/job/running", "instrument-cache.instruments.v", "flink-job")
         shoot_operations(page, api, airflow)
+        shoot_reconcile(page, api, instance)
         shoot_restore(page, api, airflow)
         page.set_viewport_size({"width": 1280, "height": 1000})
         shoot(page, lookup_page(instance), "coherent with the store", "lookup-page")
