@@ -1,7 +1,7 @@
 """Takes the screenshots of this folder from a running stack: `.tools/airflow/bin/python docs/screenshots/take.py`.
 
-It runs the operations that it shows, one after the other. It approves the restore: nothing newer is overwritten. It takes
-a few instruments out of the cache, and rejects their repair and then approves it.
+It runs the operations that it shows, one after the other. It approves the restore: nothing newer is overwritten. It
+takes a few instruments out of the cache, and rejects their repair and then approves it.
 """
 
 from __future__ import annotations
