@@ -94,7 +94,7 @@ def shoot_reconcile(page: Page, api: AirflowApi, instance: Instance) -> None:
         shoot(page, f"{at}/tasks/approve/required_actions", "Approve", "airflow-reconcile-approval")
         page.get_by_role("button", name=answer).click()
         await_end(api, RECONCILE, run_id)
-        shoot(page, f"{at}/tasks/report", RECONCILE, f"airflow-reconcile-{answer.lower()}")
+        shoot(page, f"{at}/tasks/report", "keys equal", f"airflow-reconcile-{answer.lower()}")
 
 
 def shoot_restore(page: Page, api: AirflowApi, airflow: str) -> None:
