@@ -31,12 +31,12 @@ from instrument_cache.restore.checking import checked_reader
 from instrument_cache.restore.offering import offer_entries
 from instrument_cache.restore.patience import Patience
 from instrument_cache.restore.scope import KeyFilter, Scope
-from instrument_cache.restore.target import Target
 from instrument_cache.schema_registry import registry_of
 from instrument_cache.scratch.folder import scratch_folder
 from instrument_cache.settings import Environment, contract_path
 from instrument_cache.source.registry import open_source
 from instrument_cache.store.redis import RedisStore
+from instrument_cache.store.target import Target
 
 _FREE_BYTES_MIN: Final = 256_000_000
 _REDIS_BYTES_MAX: Final = 4_000_000_000

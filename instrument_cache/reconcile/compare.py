@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from instrument_cache.clock import Clock, SystemClock
 from instrument_cache.contract import Contract
@@ -20,8 +19,12 @@ from instrument_cache.reconcile.plan import Order, Plan, PlanStore, PlanWriter
 from instrument_cache.reconcile.second_look import SecondLook
 from instrument_cache.reconcile.settled import Settling
 from instrument_cache.reconcile.wants import Wants
+from instrument_cache.scratch.folder import scratch_folder
 from instrument_cache.source.interface import SnapshotBegin, Source
 from instrument_cache.store.interface import VersionedStore
+
+# With less there is no use to begin. What a comparison needs grows with the keys that it looks at.
+_FREE_BYTES_MIN: Final = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,11 @@ class Comparison:
         epoch: Epoch,
         progress: Progress = lambda *_: None,
     ) -> Plan:
-        """The plan, which is saved. Raises SourceUnavailable, StoreUnavailable, ObjectStoreUnavailable, SpoolFull."""
+        """The plan, which is saved. Raises Unavailable: of a part, or of room on the disk."""
         started_us = self._clock.now_us()
-        folder = Path(tempfile.mkdtemp(prefix="icache-reconcile-"))
-        try:
+        with scratch_folder(_FREE_BYTES_MIN) as folder:
             writer = PlanWriter(plans)
             first, unsettled = self._look_twice(writer, order, _since(before, started_us), folder, progress)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         reasons = brake.reasons(order, first.counts, writer.kinds, before.trusted_rows, epoch)
         return plans.save(
             Plan(

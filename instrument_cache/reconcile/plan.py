@@ -84,13 +84,17 @@ class Plan(msgspec.Struct):
 
 
 class PartResult(msgspec.Struct):
-    """What became of the differences of one part. `open` are those that still stand: key → since when."""
+    """What became of the differences of one part. `open` are those that still stand: key → since when.
+
+    `server` is the Redis that took the repairs: another one that took over since may lack the last of them.
+    """
 
     part: int
     repaired: dict[str, int]
     moved: int
     open: dict[str, int]
     after: dict[str, str | None]
+    server: str = ""
 
 
 def plans_prefix(dataset: str) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
+import msgspec
 import redis
 import structlog
 
@@ -35,6 +36,7 @@ from instrument_cache.settings import Environment, contract_path, environment, r
 from instrument_cache.source.interface import Source
 from instrument_cache.source.registry import open_source
 from instrument_cache.store.redis import RedisStore
+from instrument_cache.store.target import Target
 
 logger = structlog.get_logger()
 LOCK: Final = "reconcile"
@@ -119,11 +121,18 @@ class Reconcile:
         pause = Throttle(plan.order.effort_percent)
         look = SecondLook(self.store, Wants(self.contract, source, self._clock), pause)
         repair = Repair(self.contract, self.store, look, self._clock, lock.check)
-        done = plans.done()
-        for number in range(plan.parts):
-            if number not in done:
-                plans.save_result(repair.part(number, plans.part(plan, number), plan.samples))
-            progress("repair", number + 1, plan.parts)
+        target = Target(self.client)
+
+        def once() -> None:
+            server = target.server()
+            done = {result.part for result in plans.results() if result.server == server}
+            for number in range(plan.parts):
+                if number not in done:
+                    result = repair.part(number, plans.part(plan, number), plan.samples)
+                    plans.save_result(msgspec.structs.replace(result, server=server))
+                progress("repair", number + 1, plan.parts)
+
+        target.on_one_server(once)
 
     def _check_epoch(self, plan: Plan) -> None:
         epoch = read_epoch(self.client, self.dataset)

@@ -40,11 +40,11 @@ from instrument_cache.restore.report import report_of
 from instrument_cache.restore.request import Mode, RestoreRequest
 from instrument_cache.restore.roll_back import RollBack
 from instrument_cache.restore.scope import KeyFilter
-from instrument_cache.restore.target import Target
 from instrument_cache.schema_registry import registry_of
 from instrument_cache.scratch.folder import scratch_folder
 from instrument_cache.settings import Environment, contract_path, environment, redis_url, s3_settings
 from instrument_cache.store.redis import RedisStore
+from instrument_cache.store.target import Target
 
 LOCK: Final = "write"
 # Redis may be away so long, as when it fails over, before a try is given up.

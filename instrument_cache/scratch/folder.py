@@ -19,11 +19,12 @@ _OWNER: Final = "owner"
 
 @contextmanager
 def scratch_folder(free_bytes_min: int, parent: Path | None = None) -> Iterator[Path]:
-    """A new folder of mode 0700, removed with the block. `parent`: where; None: the system's folder for such.
+    """A new folder of mode 0700, removed with the block. `parent`: where; None: in TMPDIR, else in the system's.
 
     Raises ScratchUnavailable if it cannot be made, or less than `free_bytes_min` is free there.
     """
-    parent = parent or Path(tempfile.gettempdir())
+    # Without a look at TMPDIR, Python itself passes over it while its disk is full, and takes another in silence.
+    parent = parent or Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
     try:
         _sweep(parent)
         _check_free(parent, free_bytes_min)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -106,7 +105,7 @@ def test_a_redis_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch, t
     assert list(tmp_path.iterdir()) == [bad]
 
 
-def test_the_system_has_the_last_word_on_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+def test_the_environment_has_the_last_word_on_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with scratch_folder(1) as folder:
         assert folder.parent == tmp_path

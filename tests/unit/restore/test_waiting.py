@@ -9,7 +9,7 @@ import redis
 
 from instrument_cache.errors import RestoreRefused, StoreUnavailable
 from instrument_cache.restore.patience import Patience
-from instrument_cache.restore.target import Target
+from instrument_cache.store.target import Target
 
 
 class Servers:

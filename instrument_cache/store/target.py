@@ -1,4 +1,4 @@
-"""The Redis that is restored into."""
+"""The Redis that an operation writes to."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Target:
             done = work()
             if self.server() == before:
                 return done
-            logger.warning("restore_again", reason="another Redis took over while it ran")
+            logger.warning("written_again", reason="another Redis took over while it ran")
         raise StoreUnavailable(f"Redis failed over in each of {_PASSES_MAX} passes; make it stable, then try again")
 
 
