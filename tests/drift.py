@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -48,7 +49,7 @@ class Planter:
         key = f"instr:{synthetic_cusip(number)}"
         [held] = self._store.get_many([key])
         assert held is not None
-        return key, f"pme:PME{number:09}", held
+        return key, f"pme:{json.loads(held)['pme']}", held
 
     def _missing(self) -> None:
         key, _, held = self._next()

@@ -4,46 +4,96 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import click
 
 from tests.faults import report
 from tests.faults.faults import FAULTS
 from tests.faults.naming import is_unnamed
+from tests.faults.operations import report as operations_report
+from tests.faults.operations.airflow_kills import AIRFLOW_KILLS, running_airflow
+from tests.faults.operations.faults import OPERATION_FAULTS
+from tests.faults.operations.rounds import OperationRound, running_operations
 from tests.faults.rounds import Round, running_field
+
+_GROUPS = ("stream", "operations", "airflow")
 
 
 @click.command(help=__doc__)
 @click.option("--seed", type=int, default=None, help="Round N of a fault takes seed + N. Default: the time.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Rounds of each fault.")
 @click.option(
-    "--fault", "faults", type=click.Choice(list(FAULTS)), multiple=True, help="Only this one; may be repeated."
+    "--fault",
+    "faults",
+    type=click.Choice([*_GROUPS, *FAULTS, *OPERATION_FAULTS, *AIRFLOW_KILLS]),
+    multiple=True,
+    help="Only this one, or all of a group; may be repeated.",
 )
 @click.option("--short", is_flag=True, help="Faults last for seconds, as in `make test`, and the page is left alone.")
 def main(seed: int | None, rounds: int, faults: tuple[str, ...], short: bool) -> None:
     seed = int(time.time()) if seed is None else seed
     click.echo(f"seed {seed}, {rounds} rounds of each fault")
-    done: list[Round] = []
+    seeds, wanted = range(seed, seed + rounds), set(faults) or {*_GROUPS}
+    wrong = False
+    stream = [fault for fault in FAULTS if wanted & {fault, "stream"}]
+    operations = [fault for fault in OPERATION_FAULTS if wanted & {fault, "operations"}]
+    if stream:
+        wrong |= _rounds(running_field(seed), stream, seeds, short, report.write, _tell)
+    airflow = [fault for fault in AIRFLOW_KILLS if wanted & {fault, "airflow"}]
+    if operations:
+        wrong |= _rounds(running_operations(seed), operations, seeds, short, operations_report.write, _tell_operation)
+    if airflow:
+        wrong |= _rounds(running_airflow(), airflow, seeds, short, operations_report.write, _tell_operation)
+    sys.exit(wrong)
+
+
+def _rounds(
+    running: AbstractContextManager[Any],
+    faults: Sequence[str],
+    seeds: Sequence[int],
+    short: bool,
+    write: Callable[[list[Any]], None],
+    tell: Callable[[Any], None],
+) -> bool:
+    """True if anything was found."""
+    done: list[Any] = []
     try:
-        with running_field(seed) as field:
-            for fault in faults or FAULTS:
-                for number in range(rounds):
-                    done.append(field.run(fault, seed + number, long=not short))
-                    _tell(done[-1])
+        with running as field:
+            for fault in faults:
+                for seed in seeds:
+                    done.append(field.run(fault, seed, long=not short))
+                    tell(done[-1])
     finally:  # what was done counts, also if a later round does not come to its end
         if done and not short:
-            report.write(done)
-    sys.exit(any(result.findings or result.false_alarms or is_unnamed(result.named) for result in done))
+            write(done)
+    return any(map(_is_wrong, done))
+
+
+def _is_wrong(result: Round | OperationRound) -> bool:
+    if isinstance(result, Round) and (result.false_alarms or is_unnamed(result.named)):
+        return True
+    return bool(result.findings)
 
 
 def _tell(result: Round) -> None:
-    verdict = f"{len(result.findings)} FINDINGS" if result.findings else "nothing wrong"
-    click.echo(f"{result.fault:22} {result.changes:6} changes, whole after {result.recovery_s:5.1f} s, {verdict}")
+    click.echo(
+        f"{result.fault:22} {result.changes:6} changes, whole after {result.recovery_s:5.1f} s, {_verdict(result)}"
+    )
     click.echo(f"    {result.named or 'NOT NAMED by the doctor'}")
     for alarm in result.false_alarms:
         click.echo(f"    FALSE ALARM of the doctor before the fault: {alarm}")
-    for finding in result.findings[:20]:
-        click.echo(f"    {finding.name} {finding.where}: {finding.text[:300]}")
+
+
+def _tell_operation(result: OperationRound) -> None:
+    click.echo(f"{result.fault:30} {result.tries} tries, whole after {result.recovery_s:5.1f} s, {_verdict(result)}")
+
+
+def _verdict(result: Round | OperationRound) -> str:
+    shown = [f"\n    {name} {where}: {text[:300]}" for name, where, text in result.findings[:20]]
+    return f"{len(result.findings)} FINDINGS{''.join(shown)}" if shown else "nothing wrong"
 
 
 if __name__ == "__main__":

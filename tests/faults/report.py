@@ -41,13 +41,20 @@ def row(rounds: Sequence[Round], date: str) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def merged(text: str, rows: Iterable[str], machine: str) -> str:
-    """The page with new rows in its table, in place of those of the same faults."""
-    before, _, rest = text.partition(BEGIN)
-    old, _, after = rest.partition(END)
+def merged(
+    text: str,
+    rows: Iterable[str],
+    machine: str,
+    marks: tuple[str, str] = (BEGIN, END),
+    columns: Sequence[str] = COLUMNS,
+) -> str:
+    """The page with new rows in the table between the marks, in place of those of the same faults."""
+    begin, end = marks
+    before, _, rest = text.partition(begin)
+    old, _, after = rest.partition(end)
     lines = {_fault(line): line for line in [*re.findall(r"^\| [a-z0-9-]+ \|.*$", old, re.MULTILINE)[1:], *rows]}
-    table = ["| " + " | ".join(COLUMNS) + " |", "| --- " * len(COLUMNS) + "|", *lines.values()]
-    return f"{before}{BEGIN}\nMachine: {machine}.\n\n" + "\n".join(table) + f"\n{END}{after}"
+    table = ["| " + " | ".join(columns) + " |", "| --- " * len(columns) + "|", *lines.values()]
+    return f"{before}{begin}\nMachine: {machine}.\n\n" + "\n".join(table) + f"\n{end}{after}"
 
 
 def write(rounds: Sequence[Round], page: Path = PAGE) -> None:

@@ -60,10 +60,11 @@ class World:
             record = {"cusip": synthetic_cusip(number), "pme": f"{pme}{number}", "name": f"state {version}"}
             self._write("put", version, record)
 
-    def publish(self, numbers: Iterable[int]) -> None:
+    def publish(self, numbers: Iterable[int], version: int = V) -> None:
         """What `put` writes to the log, at the source."""
         source = open_source(env=self.env)
-        rows = [{"cusip": synthetic_cusip(n), "pme": f"P{n}", "name": f"state {V}", "last_updated": V} for n in numbers]
+        row = {"name": f"state {version}", "last_updated": version}
+        rows = [{"cusip": synthetic_cusip(n), "pme": f"P{n}", **row} for n in numbers]
         source.publish(json.dumps(row).encode() for row in rows)
         source.close()
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from tests.faults.checker import Finding
+from tests.faults.operations import report as operations_report
+from tests.faults.operations.rounds import OperationRound, Wrong
 from tests.faults.report import BEGIN, COLUMNS, END, PAGE, merged, row
 from tests.faults.rounds import Round
 
+WRONG = Wrong("left", "lock:x", "still held")
 PAGE_TEXT = f"# Title\n\n{BEGIN}\n{END}\n\nAfterwards.\n"
 
 
@@ -42,3 +45,16 @@ def test_a_new_row_replaces_the_old_one_and_leaves_the_rest() -> None:
 def test_the_page_has_its_place_for_the_table() -> None:
     text = PAGE.read_text()
     assert text.count(BEGIN) == text.count(END) == 1
+
+
+def test_operations_have_a_table_of_their_own() -> None:
+    done = [OperationRound("restore-s3-away", 7, 2, 3.4, ()), OperationRound("restore-s3-away", 8, 1, 0.0, (WRONG,))]
+    line = operations_report.row(done, "2025-01-01")
+    assert line == "| restore-s3-away | 2 | 7 | 2 | 3 | 0 | 0 | 1 | 0 | 0 | 0 | 0 | 0 | 2025-01-01 |"
+    text = PAGE.read_text()
+    assert all(text.count(mark) == 1 for mark in operations_report.MARKS)
+    page = merged(text, [line], "one", operations_report.MARKS, operations_report.COLUMNS)
+    assert page.count("| restore-s3-away |") == 1
+    before, _, after = text.partition(operations_report.MARKS[0])
+    assert page.startswith(before)
+    assert page.endswith(after.partition(operations_report.MARKS[1])[2])
