@@ -52,6 +52,9 @@ def airflow_environment(instance: Instance) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "120",
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "90",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+        # A worker that was killed is missed after two minutes, not after five; what a killed scheduler left, after one.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "60",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW_CONN_KUBERNETES_DEFAULT": airflow_connection_json(
             "127.0.0.1", instance.port("pod-runner"), instance.secret("pod_runner_token"), NAMESPACE
