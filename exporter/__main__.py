@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from exporter.collector import StreamCollector, registry
+from exporter.sampler import keep_measuring, measuring
 from exporter.server import make_server
 from instrument_cache.asking.figures import account_check, feed_part, kafka_part, redis_part
 from instrument_cache.clock import SystemClock
@@ -46,11 +47,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     configure_logging("exporter")
     server = make_server(options.host, options.port, registry(collector(environment())))
+    stop = threading.Event()
+    keep_measuring(measuring(environment()), stop)
     for number in (signal.SIGTERM, signal.SIGINT):
         # From a thread: a server cannot be shut down by the thread that serves.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     logger.info("exporter_ready", host=options.host, port=server.server_port)
     server.serve_forever()
+    stop.set()
     server.server_close()
     return 0
 

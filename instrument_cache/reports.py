@@ -13,7 +13,10 @@ from instrument_cache.audit.written import chain_written
 from instrument_cache.errors import StoreUnavailable
 from instrument_cache.objects import ObjectStore
 
-OPERATIONS: Final = ("reconcile", "backup", "restore", "stream_upgrade", "failover_drill", "dr_drill")
+OPERATIONS: Final = (
+    *("reconcile", "backup", "restore", "stream_upgrade", "failover_drill", "dr_drill"),
+    *("slo_report", "capacity_report", "readiness_score"),
+)
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 

@@ -61,7 +61,7 @@ def _probe(url: str) -> tuple[Mapping[str, Any] | None, list[float], list[Except
 def _one(url: str, with_info: bool) -> tuple[Mapping[str, Any] | None, float]:
     client = redis_client(url, name="doctor", timeout_s=_TIMEOUT_S)
     try:
-        info: Any = client.info() if with_info else None
+        info: Any = {**client.info(), **client.info("commandstats")} if with_info else None
         began = time.monotonic()
         client.ping()
         return info, (time.monotonic() - began) * 1000
