@@ -16,6 +16,7 @@ import structlog
 from pyflink.table import DataTypes
 from pyflink.table.udf import ScalarFunction, udf
 
+from flink_jobs.lean_arrow import read_in_place
 from flink_jobs.quiet_sampler import quieten
 from instrument_cache.avro import AvroChangeDecoder
 from instrument_cache.batch import BatchApplier
@@ -46,6 +47,7 @@ class ApplyChanges(ScalarFunction):  # type: ignore[misc]
         configure_logging("stream-worker")
         exit_with_runner()
         quieten()
+        read_in_place()
         contract = load_contract(contract_path())
         retry_s = environment().integer("ICACHE_APPLY_RETRY_S", default=20, low=0, high=600)
         client = redis_client(redis_url(), name="stream")
