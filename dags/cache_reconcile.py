@@ -24,7 +24,6 @@ The source, Redis, Kafka or S3 does not answer: nothing was repaired, and the ne
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import Any
 
@@ -56,9 +55,10 @@ from instrument_cache_airflow.reconcile_form import order_of, reconcile_form
 def cache_reconcile() -> None:
     @task(execution_timeout=timedelta(minutes=30))
     def compare(run_id: Any = None, params: Any = None) -> dict[str, Any]:
+        from instrument_cache.give_way import give_way
         from instrument_cache.reconcile.service import Reconcile
 
-        os.nice(10)  # whoever reads comes first
+        give_way()  # whoever reads comes first
         plan = Reconcile().compare(run_id, order_of(params))
         return {"kinds": plan.kinds, "reasons": [] if plan.order.dry_run else plan.reasons}
 
@@ -75,9 +75,10 @@ def cache_reconcile() -> None:
 
     @task(execution_timeout=timedelta(minutes=60))
     def repair(run_id: Any = None) -> None:
+        from instrument_cache.give_way import give_way
         from instrument_cache.reconcile.service import Reconcile
 
-        os.nice(10)
+        give_way()
         Reconcile().repair(run_id, approved=True)
 
     @task(execution_timeout=timedelta(minutes=5), trigger_rule="none_failed", outlets=[CACHE])

@@ -10,15 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from instrument_cache.errors import InstrumentCacheError
 from local_stack.instance import PROJECT
-
-# As the DAGs' tasks: whoever reads comes first.
-NICE: Final = 10
 
 
 class Timed(msgspec.Struct):
@@ -33,7 +30,7 @@ class Timed(msgspec.Struct):
 def timed(arguments: list[str], environment: Mapping[str, str], timeout_s: float = 1800.0) -> Timed:
     """Raises InstrumentCacheError, with the end of what it said, if it fails."""
     done = subprocess.run(
-        ["nice", "-n", str(NICE), sys.executable, *arguments],
+        [sys.executable, *arguments],
         env=dict(environment),
         cwd=PROJECT,
         capture_output=True,
