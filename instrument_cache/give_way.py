@@ -8,7 +8,7 @@ import platform
 import sys
 from typing import Final
 
-_NICE: Final = 19
+_NICE: Final = 10
 # The kernel lets a program run for milliseconds before one that wakes up gets its turn, however nice it is. The
 # shortest slice that it takes ends that (Linux 6.12 and later; an older one passes it over).
 _SLICE_NS: Final = 100_000
@@ -32,9 +32,9 @@ class _Attributes(ctypes.Structure):
 
 def give_way() -> None:
     """From now on this thread, and what it starts, yields to others at once. It cannot be taken back."""
-    os.nice(_NICE - os.getpriority(os.PRIO_PROCESS, 0))
+    os.nice(max(0, _NICE - os.getpriority(os.PRIO_PROCESS, 0)))
     number = _SCHED_SETATTR.get(platform.machine())
     if sys.platform == "linux" and number:
-        given = _Attributes(size=ctypes.sizeof(_Attributes), nice=_NICE, runtime=_SLICE_NS)
+        given = _Attributes(size=ctypes.sizeof(_Attributes), nice=os.getpriority(os.PRIO_PROCESS, 0), runtime=_SLICE_NS)
         # What a kernel or a container refuses is passed over: the priority above stands.
         ctypes.CDLL(None).syscall(number, 0, ctypes.byref(given), 0)
