@@ -39,8 +39,12 @@ def redis_alone(logs: Path | None, report: Callable[[str], None]) -> Iterator[In
 
 @contextmanager
 def operations_stack(logs: Path | None, report: Callable[[str], None]) -> Iterator[Instance]:
-    """What operations on a cache need: Redis, Kafka, both regions' S3 and the simulated source; no stream runs."""
-    with _running([REDIS, KAFKA, S3, S3_SECOND, SIMULATOR], logs, report) as instance:
+    """What operations on a cache need: Redis, Kafka, both regions' S3 and the simulated source; no stream runs.
+
+    The source stands for one on a machine of its own, so it gives way to what is measured.
+    """
+    source = replace(SIMULATOR, command=_giving_way)
+    with _running([REDIS, KAFKA, S3, S3_SECOND, source], logs, report) as instance:
         yield instance
 
 
@@ -66,6 +70,10 @@ def _start(instance: Instance, components: list[Component], report: Callable[[st
     for component in components:
         report(f"starting {component.name}")
         start(instance, supervisor, component)
+
+
+def _giving_way(instance: Instance) -> list[str]:
+    return [str(instance.python), "-m", "instrument_cache.give_way", *SIMULATOR.command(instance)]
 
 
 def _components(parallelism: int) -> list[Component]:

@@ -1,4 +1,7 @@
-"""Lets everybody else on the machine come first: for long work beside who reads."""
+"""Lets everybody else on the machine come first: for long work beside who reads.
+
+`python -m instrument_cache.give_way PROGRAM …` runs another program so.
+"""
 
 from __future__ import annotations
 
@@ -38,3 +41,8 @@ def give_way() -> None:
         given = _Attributes(size=ctypes.sizeof(_Attributes), nice=os.getpriority(os.PRIO_PROCESS, 0), runtime=_SLICE_NS)
         # What a kernel or a container refuses is passed over: the priority above stands.
         ctypes.CDLL(None).syscall(number, 0, ctypes.byref(given), 0)
+
+
+if __name__ == "__main__":
+    give_way()
+    os.execvp(sys.argv[1], sys.argv[1:])
