@@ -32,10 +32,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import dag, task
 
 from instrument_cache_airflow import restore_order as order
+from instrument_cache_airflow.operators.audited_approval import AuditedApproval
 
 
 @dag(
@@ -68,7 +68,7 @@ def cache_restore() -> None:
         print(made.markdown)
         return {**msgspec.to_builtins(made), "markdown": made.markdown, "sentence": made.sentence}
 
-    approve = ApprovalOperator(
+    approve = AuditedApproval(
         task_id="approve",
         subject="{{ ti.xcom_pull(task_ids='plan')['sentence'] }}?",
         body="{{ ti.xcom_pull(task_ids='plan')['markdown'] }}",

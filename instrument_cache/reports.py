@@ -7,15 +7,20 @@ from typing import Any, Final
 
 import msgspec
 import redis
+import structlog
 from redis.exceptions import RedisError
 
 from instrument_cache.audit.written import chain_written
-from instrument_cache.errors import StoreUnavailable
+from instrument_cache.errors import InstrumentCacheError, StoreUnavailable
 from instrument_cache.objects import ObjectStore
+from instrument_cache.settings import Environment, s3_settings
+
+logger = structlog.get_logger()
 
 OPERATIONS: Final = (
     *("reconcile", "backup", "restore", "stream_upgrade", "failover_drill", "dr_drill"),
     *("slo_report", "capacity_report", "readiness_score"),
+    *("dead_letter_replay", "retention", "audit_verify"),
 )
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -61,6 +66,17 @@ def publish(objects: ObjectStore, client: redis.Redis, report: Report) -> str:
     except RedisError as error:
         raise StoreUnavailable(f"Redis did not take the numbers of {report.run_id}: {error}") from error
     return key
+
+
+def chain_run(env: Environment, dataset: str, operation: str, run_id: str) -> None:
+    """Chain the report of a run whose process could not. If S3 is away, it waits for `icache audit settle`."""
+    try:
+        objects = ObjectStore(s3_settings(env))
+        for key in objects.keys(f"reports/{dataset}/{operation}/"):
+            if key.endswith(f"/{name_of_run(run_id)}.json"):
+                chain_written(objects, dataset, key, objects.get(key))
+    except InstrumentCacheError as error:
+        logger.error("audit_waits", run=run_id, error=str(error))
 
 
 def newest(client: redis.Redis, dataset: str, operation: str) -> Summary | None:

@@ -17,7 +17,7 @@ _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem }
 table { border-collapse: collapse; width: 100% } th, td { text-align: left; vertical-align: top; padding: .3rem .6rem;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere } .wide { overflow-x: auto }
-pre { overflow-x: auto; padding: .6rem; border: 1px solid var(--line); border-radius: .3rem; font-size: .8rem }
+pre { white-space: pre-wrap; padding: .6rem; border: 1px solid var(--line); border-radius: .3rem; font-size: .8rem }
 code { font-size: .85em; overflow-wrap: anywhere } summary { cursor: pointer; padding: .3rem 0 }
 .good { color: var(--good) } .bad { color: var(--bad); font-weight: bold }
 @media (prefers-color-scheme: dark) { :root { --good: #3fb950; --bad: #ff7b72 } }

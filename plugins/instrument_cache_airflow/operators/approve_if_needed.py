@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from instrument_cache_airflow.operators.audited_approval import AuditedApproval
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ApproveIfNeeded(ApprovalOperator):
+class ApproveIfNeeded(AuditedApproval):
     """An approval that is given at once if the list `reasons` is empty. Its body may show the reasons."""
 
-    template_fields = (*ApprovalOperator.template_fields, "reasons")
+    template_fields = (*AuditedApproval.template_fields, "reasons")
 
     def __init__(self, *, reasons: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
