@@ -42,6 +42,11 @@ class DeadLetters:
         self.dataset = self.contract.dataset
 
     @property
+    def env(self) -> Environment:
+        """The settings that it was made with."""
+        return self._env
+
+    @property
     def bootstrap(self) -> str:
         return self._env.text("ICACHE_KAFKA_BOOTSTRAP")
 
