@@ -43,6 +43,7 @@ OPERATION_DAGS: Final = (
     "cache_reconcile",
     "reconcile_after_gap",
     "slo_report",
+    "deadlines",
 )
 _DISK_FREE_BYTES_MIN: Final = 2_000_000_000
 _POLL_S: Final = 0.2
