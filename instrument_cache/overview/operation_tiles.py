@@ -11,7 +11,7 @@ from instrument_cache.doctor.model import Severity
 from instrument_cache.overview.limits import BUDGETS, DRILL, EQUALITY, QUALITY, AgeLimits
 from instrument_cache.overview.model import Fact, Plot, Point, Tile
 from instrument_cache.overview.words import age_s, number_text, span_text
-from instrument_cache.reports import Report, Summary, name_of_run
+from instrument_cache.reports import OPERATIONS, Report, Summary, name_of_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,16 @@ SHOWN: Final = (
         (Line("differences", "Differences found", "keys"), Line("keys", "Keys of the source", "keys")),
     ),
     Shown(
-        "quality", "Data quality", "data_quality", QUALITY, "failed", "failed",
-        lines=(Line("failed", "Failed expectations", "expectations"),),
+        "data_quality", "Data quality", "data_quality", QUALITY, "kept_ratio", "%", 100.0,
+        (Line("kept_ratio", "Rules that were kept", "%", 100.0),),
     ),
-    Shown("slo", "Error budgets", "slo_report", BUDGETS, "budget_left_min_percent", "% left"),
+    Shown(
+        "slo_report", "Error budgets", "slo_report", BUDGETS, "budget_left_min_percent", "% left",
+        lines=tuple(
+            Line(f"{name}_left_percent", f"Budget of {name}", "% left")
+            for name in ("freshness", "availability", "latency", "equality")
+        ),
+    ),
     Shown(
         "failover_drill", "Drill: the primary is lost", "failover_drill", DRILL, "write_gap_s", "s write gap",
         lines=(Line("write_gap_s", "Write gap", "s", limit="write_gap_s_max"),),
@@ -80,7 +86,7 @@ def operation_tiles(
     return [
         _tile(shown, summaries.get(shown.operation), trends.get(shown.operation, ()), now)
         for shown in (*SHOWN, *others)
-        if shown.ages or shown.operation in summaries
+        if shown.operation in summaries or (shown.ages and shown.operation in OPERATIONS)
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from instrument_cache import doctor
 from instrument_cache.asking.figures import RedisFigures, feed_part, kafka_part, redis_part
 from instrument_cache.asking.parts import Part, SlowPart, hear_all
 from instrument_cache.backup.catalog import BackupCatalog
@@ -22,7 +23,7 @@ from instrument_cache.connections import redis_client
 from instrument_cache.contract import load_contract
 from instrument_cache.dead_letters.service import DeadLetters
 from instrument_cache.dead_letters.statistics import Statistics
-from instrument_cache.doctor.model import Finding, red_first
+from instrument_cache.doctor import Finding, red_first
 from instrument_cache.feed_state import FeedState
 from instrument_cache.flink_rest import FlinkRest, flink_rest, stream_job_name_prefix
 from instrument_cache.freshness import FreshnessProbe, freshness_limits
@@ -47,14 +48,14 @@ Examine = Callable[[], list[Finding]]
 class Overviews:
     """Asks on each look, and remembers what makes a job that stands still show. Threads may share it."""
 
-    def __init__(self, env: Environment | None = None, examine: Examine = list) -> None:
+    def __init__(self, env: Environment | None = None, examine: Examine | None = None) -> None:
         """`examine` is the doctor. Nothing is connected yet. Raises SettingsError, ContractError."""
         self._env = env or environment()
         self._contract = load_contract(contract_path(self._env))
         self.dataset = self._contract.dataset
         self._deadline_s = self._env.integer("ICACHE_PAGE_DEADLINE_MS", default=4000, low=100, high=30_000) / 1000
         self._probe = FreshnessProbe(self._store, self.dataset, lambda: {}, freshness_limits(self._env))
-        self._doctor = SlowPart(Part("doctor", examine), _DOCTOR_EVERY_S)
+        self._doctor = SlowPart(Part("doctor", examine or partial(doctor.examine, self._env)), _DOCTOR_EVERY_S)
         self._letters = SlowPart(Part("letters", self._count_letters), _LETTERS_EVERY_S)
         self._lock = threading.Lock()
         self._newest: tuple[float, Overview] | None = None
