@@ -20,7 +20,7 @@ from benchmarks.machine import Machine, look_at_machine
 from benchmarks.operations_load.result import Goal, Measure, Result
 
 # Each is a module of benchmarks.operations_load.
-OPERATIONS: Final = ("reconcile", "backup", "restore", "drills")
+OPERATIONS: Final = ("reconcile", "backup", "restore", "drills", "quality")
 SIZES: Final = (100_000, 300_000, 1_000_000)
 
 

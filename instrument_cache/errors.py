@@ -112,3 +112,7 @@ class ReconcileError(InstrumentCacheError):
 
 class AuditError(InstrumentCacheError):
     """The audit trail cannot be used as it is, or is asked for what it does not hold."""
+
+
+class QualityError(InstrumentCacheError):
+    """A check of the data's quality that could not be made, or a result of one that cannot be used."""

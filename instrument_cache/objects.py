@@ -43,13 +43,20 @@ class ObjectStore:
         self._client: Any = client or s3_client(settings)
 
     def put_once(
-        self, key: str, body: bytes, metadata: Mapping[str, str] | None = None, lock: ObjectLock | None = None
+        self,
+        key: str,
+        body: bytes,
+        metadata: Mapping[str, str] | None = None,
+        lock: ObjectLock | None = None,
+        content_type: str = "",
     ) -> bool:
         """Write an object unless one of that name is there; False if there is one, which stays as it is.
 
         An answer that got lost on the way makes an own write look like another's, so compare what is there.
         """
         extra = {"Metadata": dict(metadata or {}), **_lock_arguments(lock)}
+        if content_type:  # for what a browser opens
+            extra["ContentType"] = content_type
         for _ in range(_TRIES):
             with self._errors(f"took no object {key!r}"):
                 try:
@@ -67,6 +74,14 @@ class ObjectStore:
         with self._errors(f"gave no object {key!r}"):
             body: bytes = self._client.get_object(Bucket=self._settings.bucket, Key=key)["Body"].read()
             return body
+
+    def link(self, key: str, valid_s: int) -> str:
+        """An address at which a browser may read the object, without a key of its own, for so long."""
+        with self._errors(f"gave no link to {key!r}"):
+            found: str = self._client.generate_presigned_url(
+                "get_object", Params={"Bucket": self._settings.bucket, "Key": key}, ExpiresIn=valid_s
+            )
+            return found
 
     def make_bucket(self, object_lock: bool = False) -> None:
         """Make the bucket if it is not there."""

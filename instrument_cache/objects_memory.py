@@ -37,7 +37,12 @@ class MemoryObjects(ObjectStore):
         return None
 
     def put_once(
-        self, key: str, body: bytes, metadata: Mapping[str, str] | None = None, lock: ObjectLock | None = None
+        self,
+        key: str,
+        body: bytes,
+        metadata: Mapping[str, str] | None = None,
+        lock: ObjectLock | None = None,
+        content_type: str = "",
     ) -> bool:
         self._check()
         with self._turn:

@@ -33,6 +33,7 @@ from local_stack.commands.dlq import dlq
 from local_stack.commands.doctor import doctor
 from local_stack.commands.drill import drill
 from local_stack.commands.freshness import freshness
+from local_stack.commands.quality import quality
 from local_stack.commands.reconcile import reconcile
 from local_stack.commands.restore import epoch, restore
 from local_stack.commands.stream import stream
@@ -288,6 +289,7 @@ main.add_command(doctor)
 main.add_command(drill)
 main.add_command(epoch)
 main.add_command(freshness)
+main.add_command(quality)
 main.add_command(restore)
 main.add_command(reconcile)
 main.add_command(stream)

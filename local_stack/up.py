@@ -41,6 +41,7 @@ OPERATION_DAGS: Final = (
     "cache_backup",
     "cache_restore",
     "cache_reconcile",
+    "data_quality",
     "reconcile_after_gap",
     "slo_report",
     "deadlines",

@@ -75,7 +75,8 @@ def _section(contract: Contract) -> str:
             f"\n### Times and limits of {contract.dataset}\n",
             *_table(["entry", "value", "why"], limits),
             f"\n### Quality rules of {contract.dataset}\n",
-            "The stream does not judge by them: a record that breaks one is served.\n",
+            "The stream does not judge by them: a record that breaks one is served. `data_quality` does:\n"
+            "[quality.md](quality.md) says how, and what each severity does.\n",
             *_table(["rule", "field", "expects", "severity"], map(_rule, contract.quality)),
             "",
         ]

@@ -58,8 +58,9 @@ _FACTORS: Final = {
 class QualityRule:
     """One expectation on a dataset (`field` None) or on a field. Kept as data: the stream never judges by it.
 
-    A rule is a `metric` of the standard's library, an SQL `query`, or a text; `expects` maps the operator to its bound:
-    {"mustBeLessThan": 5}. `severity` is `error` (the data must not be published so), `warning` or `info`.
+    A rule is a `metric` of the standard's library or of the product's own, an SQL `query`, or a text; `expects` maps
+    the operator to its bound: {"mustBeLessThan": 5}. `severity` is `critical` (the stream must stop), `error` (the data
+    must not be published so), `warning` or `info`.
     """
 
     name: str

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from instrument_cache.contract.bounds import OPERATORS, PAIRS
 from instrument_cache.contract.entries import check_names, optional
 from instrument_cache.contract.model import QualityRule
 from instrument_cache.errors import ContractError
 
-SEVERITIES: Final = ("error", "warning", "info")
-METRICS: Final = ("nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount")
+# What a broken rule does: it stops the stream, makes `data_quality` red, warns, or is only told.
+SEVERITIES: Final = ("critical", "error", "warning", "info")
+FIELD_METRICS: Final = ("nullValues", "missingValues", "invalidValues", "duplicateValues")
+METRICS: Final = (*FIELD_METRICS, "rowCount")
+# The standard's library has none for these: rules of the type `custom` for the product's own engine.
+ENGINE: Final = "instrument-cache"
+DATASET_FIGURES: Final = ("freshnessSeconds", "rowCountDrift", "unreadableRecords", "misplacedRecords")
+FIELD_FIGURES: Final = ("nullDrift", "distributionDrift")
 UNITS: Final = ("rows", "percent")
-OPERATORS: Final = (
-    "mustBe",
-    "mustNotBe",
-    "mustBeGreaterThan",
-    "mustBeGreaterOrEqualTo",
-    "mustBeLessThan",
-    "mustBeLessOrEqualTo",
-    "mustBeBetween",
-    "mustNotBeBetween",
-)
-_PAIRS: Final = ("mustBeBetween", "mustNotBeBetween")
-_KINDS: Final = {"library": "metric", "sql": "query", "text": "description"}
+_KINDS: Final = {"library": "metric", "sql": "query", "text": "description", "custom": "implementation"}
 _MEMBERS: Final = frozenset(
-    (*OPERATORS, "id", "name", "type", "metric", "query", "unit", "arguments", "severity", "description", "dimension")
+    (
+        *OPERATORS,
+        *("id", "name", "type", "metric", "query", "unit", "arguments", "severity", "description", "dimension"),
+        *("engine", "implementation"),
+    )
 )
 
 
@@ -52,7 +52,7 @@ def _rule(item: dict[str, Any], field: str | None, where: str) -> QualityRule:
     kind = _one_of(item, "type", tuple(_KINDS), where, "library" if "metric" in item else "text")
     if not item.get(_KINDS[kind]):
         raise ContractError(f"{where} is of type {kind!r} and lacks {_KINDS[kind]!r}, which is what it asks")
-    metric = _one_of(item, "metric", METRICS, where) if kind == "library" else None
+    metric = _metric(item, kind, where)
     return QualityRule(
         name=str(item.get("name") or _name(field, metric or kind)),
         field=field,
@@ -62,9 +62,16 @@ def _rule(item: dict[str, Any], field: str | None, where: str) -> QualityRule:
         query=item.get("query"),
         expects={} if kind == "text" else _expects(item, where),
         unit=_one_of(item, "unit", UNITS, where, "rows"),
-        arguments=item.get("arguments") or {},
+        arguments=optional(item, "arguments", dict, where) or {},
         description=str(item.get("description", "")),
     )
+
+
+def _metric(item: Mapping[str, Any], kind: str, where: str) -> str | None:
+    if kind == "custom":
+        _one_of(item, "engine", (ENGINE,), where)
+        return _one_of(item, "implementation", (*DATASET_FIGURES, *FIELD_FIGURES), where)
+    return _one_of(item, "metric", METRICS, where) if kind == "library" else None
 
 
 def _name(field: str | None, what: str) -> str:
@@ -85,9 +92,9 @@ def _expects(item: Mapping[str, Any], where: str) -> dict[str, Any]:
     if len(expects) != 1:
         raise ContractError(f"{where} must have exactly one of {list(OPERATORS)}; it has {list(expects)}")
     (name, bound), *_ = expects.items()
-    numbers = bound if name in _PAIRS else [bound]
+    numbers = bound if name in PAIRS else [bound]
     is_pair = isinstance(bound, list) and len(bound) == 2
-    if (name in _PAIRS) != is_pair or not all(type(number) in (int, float) for number in numbers):
-        what = "two numbers, [low, high]" if name in _PAIRS else "a number"
+    if (name in PAIRS) != is_pair or not all(type(number) in (int, float) for number in numbers):
+        what = "two numbers, [low, high]" if name in PAIRS else "a number"
         raise ContractError(f"{where} has {name} {bound!r}; it must be {what}")
     return expects

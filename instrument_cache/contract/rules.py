@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from instrument_cache.contract.contradictions import check_quality
 from instrument_cache.contract.model import Contract, Field
 from instrument_cache.errors import ContractError
 
@@ -137,4 +138,5 @@ _RULES: Final[tuple[Callable[[Contract], None], ...]] = (
     _version,
     _times,
     _limits,
+    check_quality,
 )

@@ -13,13 +13,13 @@ from typing import Final
 from instrument_cache.change import is_tombstone, version_of
 from instrument_cache.contract import Contract
 from instrument_cache.contract.load import prefixes
-from instrument_cache.errors import SourceUnavailable
 from instrument_cache.reconcile.expected import Expected, ExpectedMaker
 from instrument_cache.reconcile.judge import is_of_the_store
 from instrument_cache.reconcile.model import Counts, Progress
 from instrument_cache.reconcile.spool import Candidate, CandidateSpool, KeySpool
 from instrument_cache.reconcile.wants import Wants
-from instrument_cache.source.interface import Put, SnapshotBegin, SnapshotEnd, Source
+from instrument_cache.source.interface import Put, Source
+from instrument_cache.source.whole_snapshot import begun, rows_of
 from instrument_cache.store.interface import VersionedStore
 
 _PAGE_ROWS: Final = 500
@@ -57,12 +57,8 @@ class FirstLook:
 
     def _read_source(self, progress: Progress) -> None:
         events = self._source.snapshot()
-        begin = next(events, None)
-        if not isinstance(begin, SnapshotBegin):
-            raise SourceUnavailable(
-                f"the source's snapshot began with {begin!r}, not with its beginning: read it again"
-            )
-        puts = _rows_of(events)
+        begin = begun(next(events, None))
+        puts = rows_of(events)
         while page := list(islice(puts, _PAGE_ROWS)):
             self._compare(page)
             progress("source", self.counts.rows, begin.rows)
@@ -148,17 +144,3 @@ class FirstLook:
         self.counts.tombstones += 1
         self.counts.cached_keys -= 1
         return not self._wants.tombstone_overdue(held)
-
-
-def _rows_of(events: Iterable[object]) -> Iterator[Put]:
-    """The rows of a snapshot. Raises SourceUnavailable if it is not whole."""
-    rows = 0
-    for event in events:
-        if isinstance(event, Put):
-            rows += 1
-            yield event
-        elif isinstance(event, SnapshotEnd):
-            if event.rows != rows:
-                raise SourceUnavailable(f"the snapshot came with {rows} of its {event.rows} rows: read it again")
-            return
-    raise SourceUnavailable(f"the snapshot broke off after {rows} rows: read it again")
