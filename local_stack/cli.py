@@ -34,6 +34,7 @@ from local_stack.commands.doctor import doctor
 from local_stack.commands.drill import drill
 from local_stack.commands.freshness import freshness
 from local_stack.commands.quality import quality
+from local_stack.commands.readiness import readiness
 from local_stack.commands.reconcile import reconcile
 from local_stack.commands.restore import epoch, restore
 from local_stack.commands.stream import stream
@@ -291,6 +292,7 @@ main.add_command(epoch)
 main.add_command(freshness)
 main.add_command(quality)
 main.add_command(restore)
+main.add_command(readiness)
 main.add_command(reconcile)
 main.add_command(stream)
 

@@ -45,6 +45,8 @@ OPERATION_DAGS: Final = (
     "reconcile_after_gap",
     "slo_report",
     "deadlines",
+    "capacity_report",
+    "readiness_score",
 )
 _DISK_FREE_BYTES_MIN: Final = 2_000_000_000
 _POLL_S: Final = 0.2
