@@ -52,7 +52,7 @@ def merged(
     begin, end = marks
     before, _, rest = text.partition(begin)
     old, _, after = rest.partition(end)
-    lines = {_fault(line): line for line in [*re.findall(r"^\| [a-z0-9-]+ \|.*$", old, re.MULTILINE)[1:], *rows]}
+    lines = {_fault(line): line for line in [*re.findall(r"^\| [a-z][a-z0-9-]* \|.*$", old, re.MULTILINE)[1:], *rows]}
     table = ["| " + " | ".join(columns) + " |", "| --- " * len(columns) + "|", *lines.values()]
     return f"{before}{begin}\nMachine: {machine}.\n\n" + "\n".join(table) + f"\n{end}{after}"
 

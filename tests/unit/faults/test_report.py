@@ -37,6 +37,7 @@ def test_a_new_row_replaces_the_old_one_and_leaves_the_rest() -> None:
     page = merged(page, [row(rounds("kill-redis"), "2025-02-02")], "another")
     assert page.count("| kill-redis |") == page.count("| disk-full |") == 1
     assert "2025-02-02" in page
+    assert sum(line.startswith("| ---") for line in page.splitlines()) == 1
     assert page.startswith("# Title")
     assert page.endswith("Afterwards.\n")
     assert "Machine: another." in page
