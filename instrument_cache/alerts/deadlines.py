@@ -20,9 +20,10 @@ DEADLINES: Final[Mapping[str, tuple[int, int]]] = {
     "dead_letter_archive": (3, 4 * _HOUR),
     "data_quality": (2, 4 * _HOUR),
     "slo_report": (3, 2 * _DAY),
-    "readiness_score": (3, 2 * _DAY),
+    "audit_verify": (3, 2 * _DAY),
     "retention": (3, 2 * _DAY),
     "capacity_report": (3, 8 * _DAY),
+    "readiness_score": (3, 8 * _DAY),
     "failover_drill": (3, 8 * _DAY),
     "dr_drill": (3, 8 * _DAY),
 }
