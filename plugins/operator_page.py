@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
-from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from instrument_cache_airflow.page.lazy import PREFIX, LazyPage
-
-_ADDRESS = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + PREFIX
+from instrument_cache_airflow.page.links import FlinkLink, PageLink, ReportLink, page_address
 
 
 class OperatorPage(AirflowPlugin):
@@ -20,9 +17,10 @@ class OperatorPage(AirflowPlugin):
     external_views: ClassVar[list[Any]] = [
         {
             "name": "Instrument Cache",
-            "href": f"{_ADDRESS}/",
-            "icon": f"{_ADDRESS}/files/icon.svg",
+            "href": f"{page_address()}/",
+            "icon": f"{page_address()}/files/icon.svg",
             "destination": "nav",
             "nav_top_level": True,
         }
     ]
+    global_operator_extra_links: ClassVar[list[Any]] = [FlinkLink(), ReportLink(), PageLink()]

@@ -9,7 +9,7 @@ from typing import Final
 from instrument_cache.drills.trend import earlier_reports
 from instrument_cache.objects import ObjectStore
 from instrument_cache.overview.operation_tiles import TRENDS
-from instrument_cache.reports import Report
+from instrument_cache.reports import Report, name_of_run
 from instrument_cache.settings import S3Settings
 
 RUNS: Final = 30
@@ -30,6 +30,13 @@ class RememberedObjects(ObjectStore):
             while len(self._read) > _KEPT_MAX:
                 self._read.popitem(last=False)
         return body
+
+
+def date_of_run(objects: ObjectStore, dataset: str, operation: str, run_id: str) -> str | None:
+    """The day under which the report of a run lies; None if there is none. Raises ObjectStoreUnavailable."""
+    prefix, name = f"reports/{dataset}/{name_of_run(operation)}/", f"/{name_of_run(run_id)}.json"
+    found = [key.removeprefix(prefix)[:10] for key in objects.keys(prefix) if key.endswith(name)]
+    return max(found, default=None)
 
 
 def read_trends(objects: ObjectStore, dataset: str) -> Mapping[str, Sequence[Report]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Callable
 from functools import cached_property
 from importlib import resources
 from typing import Any, Final
@@ -10,28 +11,41 @@ from urllib.parse import quote
 
 import msgspec
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from instrument_cache.errors import InstrumentCacheError
 from instrument_cache.overview.service import Overviews, as_json
-from instrument_cache.reports import read
+from instrument_cache.overview.trends import date_of_run
+from instrument_cache.reports import Report, name_of_run, read
 from instrument_cache_airflow.page.access import Startable, may_look
 from instrument_cache_airflow.page.documents import Documents
 from instrument_cache_airflow.page.lazy import PREFIX
 from instrument_cache_airflow.page.rendering import HEADERS, html, state_sentence
 
 FILES: Final = ("page.css", "page.js", "icon.svg")
+# One page with everything in it, made from data of others: it runs nothing and asks nobody.
+_DOCS_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+_DOCS_HEADERS: Final = {**HEADERS, "Content-Security-Policy": _DOCS_POLICY}
 
 
 class Site:
-    """What the routes share."""
+    """What the routes share. `make_overviews` may raise SettingsError: then it is asked again at the next request."""
 
-    documents = Documents()
+    def __init__(self, make_overviews: Callable[[], Overviews] = Overviews) -> None:
+        self.documents = Documents()
+        self._make_overviews = make_overviews
 
     @cached_property
     def overviews(self) -> Overviews:
-        """Raises SettingsError, ContractError: at each request until they are right."""
-        return Overviews()
+        return self._make_overviews()
+
+    def report(self, operation: str, date: str, run_id: str) -> Report:
+        """Raises HTTPException if there is none, ObjectStoreUnavailable."""
+        found = read(self.overviews.objects, self.overviews.dataset, operation, date, run_id)
+        if found is None:
+            raise HTTPException(404, f"There is no report of {operation} of {date} by the run {run_id}.")
+        return found
 
     @cached_property
     def files(self) -> dict[str, bytes]:
@@ -39,9 +53,10 @@ class Site:
         return {name: folder.joinpath(name).read_bytes() for name in FILES}
 
 
-def make_app() -> FastAPI:
+def make_app(site: Site | None = None) -> FastAPI:
     """The application that Airflow's API server mounts."""
-    app, site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_look)]), Site()
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_look)])
+    site = site or Site()
     _add_overview(app, site)
     _add_report(app, site)
     _add_files(app, site)
@@ -64,12 +79,32 @@ def _add_overview(app: FastAPI, site: Site) -> None:
 def _add_report(app: FastAPI, site: Site) -> None:
     @app.get("/reports/{operation}/{date}/{run_id}")
     def report(request: Request, operation: str, date: str, run_id: str) -> Response:
-        overviews = site.overviews
-        found = read(overviews.objects, overviews.dataset, operation, date, run_id)
-        if found is None:
-            raise HTTPException(404, f"There is no report of {operation} of {date} by the run {run_id}.")
+        found = site.report(operation, date, run_id)
         details = msgspec.json.format(msgspec.json.encode(found.details), indent=2).decode()
-        return html(request, "report.html", report=found, details=details)
+        place = f"{operation}/{date}/{run_id}"
+        return html(request, "report.html", report=found, details=details, place=place, docs=_data_docs(found))
+
+    @app.get("/reports/{operation}/{date}/{run_id}/data-docs")
+    def data_docs(operation: str, date: str, run_id: str) -> Response:
+        key = _data_docs(site.report(operation, date, run_id))
+        if not key:
+            raise HTTPException(404, f"The run {run_id} of {operation} made no Data Docs.")
+        return Response(site.overviews.objects.get(key), 200, _DOCS_HEADERS, "text/html; charset=utf-8")
+
+    @app.get("/runs/{operation}/{run_id}")
+    def report_of_run(request: Request, operation: str, run_id: str) -> Response:
+        overviews = site.overviews
+        date = date_of_run(overviews.objects, overviews.dataset, operation, run_id)
+        if date is None:
+            raise HTTPException(404, f"The run {run_id} of {operation} has published no report (yet).")
+        root = request.scope["root_path"]
+        return RedirectResponse(f"{root}/reports/{quote(operation)}/{date}/{quote(name_of_run(run_id))}", 307)
+
+
+def _data_docs(report: Report) -> str:
+    """The object that a run of data_quality wrote for people, by its own report; "" if it wrote none."""
+    key = report.details.get("data_docs")
+    return key if isinstance(key, str) else ""
 
 
 def _add_files(app: FastAPI, site: Site) -> None:
