@@ -19,11 +19,10 @@ TASKS = ("protect", "export", "verify", "mark_good", "fill_regions", "retention"
 
 @pytest.mark.timeout(400)
 def test_the_dag_backs_up_and_is_red_while_a_region_is_away(
-    env: Environment, cache: redis.Redis, tmp_path: Path
+    env: Environment, cache: redis.Redis, migrated: AirflowHome, tmp_path: Path
 ) -> None:
     fill(cache, 200)
-    home = AirflowHome(tmp_path, **env.variables)
-    home.migrate()
+    home = migrated.copy(tmp_path, **env.variables)
     outcome = home.run_dag("cache_backup")
     assert (outcome.state, outcome.tasks) == ("success", dict.fromkeys(TASKS, "success")), outcome.log
     assert Backups(env).catalog.newest_good().entries == 420

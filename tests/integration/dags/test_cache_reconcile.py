@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 import redis
@@ -39,13 +38,10 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 
 @pytest.fixture(scope="module")
-def home(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+def home(instance: Instance, migrated: AirflowHome, tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     stack = airflow_environment(instance)
-    airflow = AirflowHome(
-        Path(tmp_path_factory.mktemp("airflow")), **{name: stack[name] for name in stack if name.startswith("ICACHE_")}
-    )
-    airflow.migrate()
-    return airflow
+    settings = {name: stack[name] for name in stack if name.startswith("ICACHE_")}
+    return migrated.copy(tmp_path_factory.mktemp("airflow"), **settings)
 
 
 @pytest.mark.timeout(400)

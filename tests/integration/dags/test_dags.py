@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,12 +28,10 @@ def instance() -> Iterator[Instance]:
 
 
 @pytest.fixture(scope="module")
-def home(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+def home(instance: Instance, migrated: AirflowHome, tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     stack = airflow_environment(instance)
     settings = {name: stack[name] for name in stack if name.startswith(("ICACHE_", "AIRFLOW_CONN_"))}
-    airflow = AirflowHome(Path(tmp_path_factory.mktemp("airflow")), **settings)
-    airflow.migrate()
-    return airflow
+    return migrated.copy(tmp_path_factory.mktemp("airflow"), **settings)
 
 
 def publish_release(instance: Instance, version: str) -> None:

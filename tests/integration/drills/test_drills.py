@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -42,12 +41,10 @@ def region() -> Iterator[FirstRegion]:
 
 
 @pytest.fixture(scope="module")
-def home(region: FirstRegion, tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+def home(region: FirstRegion, migrated: AirflowHome, tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     stack = airflow_environment(region.instance)
     settings = {name: stack[name] for name in stack if name.startswith(("ICACHE_", "AIRFLOW_CONN_"))}
-    airflow = AirflowHome(Path(tmp_path_factory.mktemp("airflow")), **settings)
-    airflow.migrate()
-    return airflow
+    return migrated.copy(tmp_path_factory.mktemp("airflow"), **settings)
 
 
 def numbers(region: FirstRegion, operation: str) -> dict[str, float]:

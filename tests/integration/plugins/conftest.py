@@ -23,14 +23,7 @@ def flink(flink_for_all: FlinkCluster) -> FlinkCluster:
     return flink_for_all
 
 
-@pytest.fixture(scope="package")
-def migrated_airflow_home(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
-    home = AirflowHome(tmp_path_factory.mktemp("airflow"))
-    home.migrate()
-    return home
-
-
 @pytest.fixture
-def airflow_home(migrated_airflow_home: AirflowHome, tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+def airflow_home(migrated: AirflowHome, tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     """A home with an empty database: no run, no Variable."""
-    return migrated_airflow_home.copy(tmp_path_factory.mktemp("airflow"))
+    return migrated.copy(tmp_path_factory.mktemp("airflow"))
