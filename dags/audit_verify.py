@@ -30,6 +30,8 @@ from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.timetables.trigger import CronTriggerTimetable
 
+from instrument_cache_airflow.began import began
+
 
 @dag(
     # With neither a start date nor time to run late, the first run waits for its time.
@@ -82,8 +84,7 @@ def audit_verify() -> None:
         settled = msgspec.convert(ti.xcom_pull(task_ids="settle"), Settled)
         found = msgspec.convert(ti.xcom_pull(task_ids="verify"), Verified)
         dataset = env.text("ICACHE_DATASET", "instruments")
-        started_at = dag_run.start_date.isoformat(timespec="seconds")
-        published = publish_verified(env, dataset, run_id, started_at, settled, found)
+        published = publish_verified(env, dataset, run_id, began(dag_run), settled, found)
         if not published.ok:
             raise AirflowFailException(published.sentence)
         return published.sentence

@@ -31,6 +31,8 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 from airflow.timetables.trigger import CronTriggerTimetable
 
+from instrument_cache_airflow.began import began
+
 
 @dag(
     # With neither a start date nor time to run late, the first run waits for its time.
@@ -79,8 +81,7 @@ def retention() -> None:
         from instrument_cache.retention.service import Retention
 
         done = msgspec.convert(ti.xcom_pull(task_ids="remove"), Removed)
-        started_at = dag_run.start_date.isoformat(timespec="seconds")
-        published = Retention().publish(run_id, started_at, done)
+        published = Retention().publish(run_id, began(dag_run), done)
         print(published.sentence)
         return published.sentence
 

@@ -44,14 +44,16 @@ def report_prefixes(dataset: str) -> tuple[str, ...]:
     return (f"reports/{dataset}/", f"approvals/{dataset}/", f"audit/{dataset}/replay/")
 
 
-def look_at(region: Region, names: Names, progress: Progress = lambda done, total: None) -> RegionLook:
-    """Read a region whole. A region that does not answer is told as `away`."""
+def look_at(
+    region: Region, names: Names, progress: Progress = lambda done, total: None, *, links_only: bool = False
+) -> RegionLook:
+    """Read a region whole, or all but the reports. A region that does not answer is told as `away`."""
     look = RegionLook(region.name)
     try:
         with ThreadPoolExecutor(_AT_ONCE, "audit") as pool:
             _read_links(region.objects, names.entries, look.entries, look.strangers, pool)
             _read_links(region.objects, names.anchors, look.anchors, look.strangers, pool)
-            found = list(region.objects.keys(names.documents))
+            found = [] if links_only else list(region.objects.keys(names.documents))
             for done, (name, digest) in enumerate(_digests(region.objects, found, pool), 1):
                 look.documents[name.removeprefix(names.documents)] = digest
                 progress(done, len(found))

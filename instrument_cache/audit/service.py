@@ -10,7 +10,7 @@ import msgspec
 
 from instrument_cache.audit.entry import Entry
 from instrument_cache.audit.fact import fact_of
-from instrument_cache.audit.look import Progress, RegionLook, look_at, look_at_originals, report_prefixes
+from instrument_cache.audit.look import Progress, look_at, look_at_originals, report_prefixes
 from instrument_cache.audit.places import report_stores, trail_of
 from instrument_cache.audit.trail import Trail
 from instrument_cache.audit.truth import Truth, truth_of
@@ -69,16 +69,14 @@ class Audit:
     def _verify(self, progress: Progress) -> Verified:
         # The reports first: what is chained meanwhile is then found on the chain.
         originals = look_at_originals(self.stores, self.dataset)
-        looks = self._looks(progress)
+        looks = [look_at(region, self.trail.names, progress) for region in self.trail.regions]
         kept_from = self.trail.now() - timedelta(days=keep_reports_days(self._env))
         return verified(looks, originals, truth_of(looks, self.trail.keys), kept_from)
 
-    def _looks(self, progress: Progress = lambda done, total: None) -> list[RegionLook]:
-        return [look_at(region, self.trail.names, progress) for region in self.trail.regions]
-
     def truth(self) -> Truth:
         """Every link as it was chained, whatever was altered since."""
-        return truth_of(self._looks(), self.trail.keys)
+        looks = [look_at(region, self.trail.names, links_only=True) for region in self.trail.regions]
+        return truth_of(looks, self.trail.keys)
 
     def entries(
         self, kind: str | None = None, first: datetime | None = None, last: datetime | None = None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException
 
+from instrument_cache_airflow.began import began
+
 if TYPE_CHECKING:
     from instrument_cache.dead_letters.operation import Asked, Done, Planned
 
@@ -59,7 +61,7 @@ def asked(params: Mapping[str, Any], run_id: str, dag_run: Any) -> Asked:
     for name in ("since", "until"):
         values[name] = values[name] or ""
     who = getattr(dag_run, "triggering_user_name", None) or "unknown"
-    return Asked(run_id=run_id, who=who, started_at=dag_run.start_date.isoformat(timespec="seconds"), **values)
+    return Asked(run_id=run_id, who=who, started_at=began(dag_run), **values)
 
 
 def planned(ti: Any) -> Planned:
