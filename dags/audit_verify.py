@@ -14,7 +14,7 @@ market-data
 3: readers of the cache see nothing of it; an auditor does.
 
 ## How long it takes
-About a second for each hundred reports on the trail.
+A quarter of a minute for each thousand reports on the trail.
 
 ## When it is red
 `report`: the log names every entry and report that is not as it was chained, and how. Find out who had the keys of S3.

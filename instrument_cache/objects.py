@@ -136,11 +136,11 @@ class ObjectStore:
         with self._errors(f"did not lock {key!r}"):
             self._client.put_object_retention(Bucket=self._settings.bucket, Key=key, Retention=retention)
 
-    def written(self, prefix: str) -> Iterator[tuple[str, datetime]]:
-        """The names that begin with `prefix`, in order, and when each was written last."""
+    def written(self, prefix: str, after: str = "") -> Iterator[tuple[str, datetime]]:
+        """The names that begin with `prefix`, in order, and when each was written last; only those behind `after`."""
         with self._errors(f"listed no objects under {prefix!r}"):
             pages = self._client.get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self._settings.bucket, Prefix=prefix):
+            for page in pages.paginate(Bucket=self._settings.bucket, Prefix=prefix, StartAfter=after):
                 for entry in page.get("Contents", ()):
                     yield entry["Key"], entry["LastModified"]
 
@@ -169,9 +169,9 @@ class ObjectStore:
             found: dict[str, str] = self._client.head_object(Bucket=self._settings.bucket, Key=key)["Metadata"]
             return found
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """The names that begin with `prefix`, in order."""
-        return (key for key, _ in self.written(prefix))
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        """The names that begin with `prefix`, in order; only those behind `after`."""
+        return (key for key, _ in self.written(prefix, after))
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:

@@ -76,9 +76,10 @@ class MemoryObjects(ObjectStore):
         self._check()
         return self._metadata[key]
 
-    def written(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+    def written(self, prefix: str, after: str = "") -> Iterator[tuple[str, datetime]]:
         self._check()
-        yield from ((key, self.times[key]) for key in sorted(self.bodies) if key.startswith(prefix))
+        found = (key for key in sorted(self.bodies) if key.startswith(prefix) and key > after)
+        yield from ((key, self.times[key]) for key in found)
 
     def locked_until(self, key: str) -> datetime | None:
         self._check()

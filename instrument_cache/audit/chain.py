@@ -23,14 +23,29 @@ class Chain:
         self._objects, self._lock = objects, lock
         self.names = Names(dataset)
 
-    def numbers(self) -> list[int]:
-        """Those of all entries, in order."""
-        found = (number_in(name, self.names.entries) for name in self._objects.keys(self.names.entries))
-        return sorted(number for number in found if number)
+    def numbers(self, after: int = 0) -> list[int]:
+        """Those of all entries behind a number, in order."""
+        names = self._objects.keys(self.names.entries, self.names.entry(after))
+        return sorted(number for name in names if (number := number_in(name, self.names.entries)))
 
     def head(self) -> int:
-        """The number of the newest entry; 0 if there is none."""
-        return max(self.numbers(), default=0)
+        """The number of the newest entry; 0 if there is none. Its cost hardly grows with the chain."""
+        low = self._before_a_gap()
+        # Nothing stands behind a gap, unless somebody has removed an entry.
+        return max(self.numbers(low), default=low)
+
+    def _before_a_gap(self) -> int:
+        """A number whose entry is there (or 0), with none behind it: searched in steps that double, then halve."""
+        low, step = 0, 1
+        while self._has(low + step):
+            low, step = low + step, step * 2
+        while step > 1:
+            step //= 2
+            low += step * self._has(low + step)
+        return low
+
+    def _has(self, number: int) -> bool:
+        return self._objects.size(self.names.entry(number)) is not None
 
     def raw(self, number: int) -> bytes | None:
         """The bytes of an entry; None if there is none of that number."""

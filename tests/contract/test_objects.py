@@ -56,6 +56,7 @@ def test_lists_by_prefix_in_order(objects: ObjectStore) -> None:
     for key in ("b/2", "a/2", "b/1", "b2"):
         objects.put_once(key, b"x")
     assert list(objects.keys("b/")) == ["b/1", "b/2"]
+    assert list(objects.keys("b/", after="b/1")) == ["b/2"]
 
 
 def test_a_file_of_several_parts(objects: ObjectStore, tmp_path: Path) -> None:

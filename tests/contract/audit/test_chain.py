@@ -32,6 +32,17 @@ def test_nobody_removes_what_was_chained(scene: Scene) -> None:
     assert scene.named() == []
 
 
+@pytest.mark.parametrize("count", [*range(9), 31, 32])
+def test_the_newest_entry_is_found_without_reading_all(count: int) -> None:
+    first = MemoryObjects("first")
+    scene = Scene(first, MemoryObjects("second"), MemoryObjects("reports"), "set")
+    scene.fill(count)
+    assert scene.trail.chain.head() == count
+    for number in range(1, count):
+        del first.bodies[scene.trail.names.entry(number)]
+        assert scene.trail.chain.head() == count, "also if somebody has removed entries"
+
+
 def test_the_same_report_is_chained_once(scene: Scene) -> None:
     scene.fill(2)
     again = scene.trail.record(fact_of(*scene.write(1)))
