@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -40,9 +40,16 @@ PLANTED = {
 def test_the_doctor_names_what_is_planted_in_a_whole_stack(stack: Stack) -> None:
     stack.settle()
     wait_until(lambda: not red(stack), 120, what="a stack in which nothing is red")
-    with _planted(stack):
+    with _planted(stack) as plant_proofs:
         began_s = time.monotonic()
-        wait_until(lambda: not _unnamed(red(stack)), NAMED_S_MAX, what="every planted fault named")
+
+        def all_named() -> bool:
+            plant_proofs()  # a backup that was under way may have reported meanwhile
+            unnamed.append(_unnamed(red(stack)))
+            return not unnamed[-1]
+
+        unnamed: list[list[str]] = []
+        wait_until(all_named, NAMED_S_MAX, what="every planted fault named")
         print(f"named after {time.monotonic() - began_s:.1f} s")
         assert stack.cli("doctor").returncode == 1
         for finding in red(stack):
@@ -64,19 +71,23 @@ def _unnamed(found: list[Finding]) -> list[str]:
 
 
 @contextmanager
-def _planted(stack: Stack) -> Iterator[None]:
+def _planted(stack: Stack) -> Iterator[Callable[[], None]]:
     client = redis_client(stack.instance.redis_url, name="test")
     supervisor = Supervisor(stack.instance)
     reports = {name: client.get(f"report:{DATASET}:{name}") for name in ("reconcile", "backup")}
     old = Summary("old", (datetime.now(UTC) - timedelta(days=2)).isoformat(), True, "All was well.", {})
+
+    def plant_proofs() -> None:
+        for name in reports:
+            client.set(f"report:{DATASET}:{name}", msgspec.json.encode(old))
+
     try:
         for name in STOPPED:
             supervisor.stop(name)
         RejectGate(client, DATASET, RejectLimits(records_min=1)).note(10, ["malformed_json: planted"] * 10)
         client.hincrby(f"account:{DATASET}:0", "applied", 1)
-        for name in reports:
-            client.set(f"report:{DATASET}:{name}", msgspec.json.encode(old))
-        yield
+        plant_proofs()
+        yield plant_proofs
     finally:
         clear_alarm(client, DATASET)
         client.hincrby(f"account:{DATASET}:0", "applied", -1)

@@ -45,8 +45,8 @@ def test_a_worker_that_hangs_turns_the_watch_red_within_a_minute_and_is_replaced
         print(f"red after {time.monotonic() - began_s:.1f} s")
         assert stack.flink.job(job).state == "RUNNING", "Flink knows nothing of it"
         wait_until(lambda: verdict(stack) == "stalled", 10, what=f"the verdict after {set(scraped)}")
-        # The doctor looks for some ten seconds; the job is replaced only later.
-        assert [found.part for found in red(stack)][:1] == ["stream"]
+        # The doctor looks for some ten seconds: the job may be on its way out by then.
+        assert {found.part for found in red(stack)} & {"stream", "flink-job"}
         log = airflow.task_log("stream_instruments", watching, "watch_job")
         assert re.search(rf"job {job} is RUNNING but applies nothing\. .* in partitions? [\d, ]+ since \d\d:", log), log
         assert "docs/runbook/freshness.md" in log
