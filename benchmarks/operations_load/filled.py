@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
@@ -16,6 +18,7 @@ from local_stack.instance import Instance
 from local_stack.synthetic import synthetic_rows
 
 _PAGE: Final = 10_000
+PUBLISHED_US: Final = int(datetime.now(UTC).timestamp() * 1e6)
 
 
 def source_of(instance: Instance) -> Source:
@@ -32,10 +35,19 @@ def fill_source(instance: Instance, rows: int) -> None:
         source.publish(page)
 
 
+def fill_cache_alone(instance: Instance, contract: Contract, rows: int) -> None:
+    """Put synthetic instruments into Redis without a source, for operations that ask none."""
+    puts = (Put("", row, PUBLISHED_US, number) for number, row in enumerate(synthetic_rows(rows)))
+    _offer(instance, contract, puts)
+
+
 def fill_cache(instance: Instance, contract: Contract) -> None:
     """Put what the source holds into Redis, through the guard."""
+    _offer(instance, contract, (event for event in source_of(instance).snapshot() if isinstance(event, Put)))
+
+
+def _offer(instance: Instance, contract: Contract, puts: Iterator[Put]) -> None:
     maker = ExpectedMaker(contract)
     store = RedisStore(redis_client(instance.redis_url, name="benchmark"), contract.dataset)
-    puts = (event for event in source_of(instance).snapshot() if isinstance(event, Put))
     while page := list(islice(puts, _PAGE)):
         store.offer({key: value for made in maker.of_many(page) if made for key, value in made.values.items()})

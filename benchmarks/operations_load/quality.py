@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import redis
 
-from benchmarks.operations_load.filled import fill_cache, fill_source
+from benchmarks.operations_load.filled import fill_cache_alone
 from benchmarks.operations_load.result import Goal, Result, Status
 from benchmarks.operations_load.task import Timed, tell, timed
 from benchmarks.stack import operations_stack
@@ -32,10 +32,8 @@ def measure(keys: int, logs: Path | None, status: Status) -> Result:
     """`keys` instruments, of which some break a rule. Raises InstrumentCacheError if it cannot be run to its end."""
     with operations_stack(logs, status) as instance:
         contract = load_contract(PROJECT / "contracts" / f"{DATASET}.yaml")
-        status(f"publishing {keys:,} instruments")
-        fill_source(instance, keys)
-        status("filling the cache")
-        fill_cache(instance, contract)
+        status(f"filling the cache with {keys:,} instruments")
+        fill_cache_alone(instance, contract, keys)
         status("checking clean data")
         clean = run_task(instance, "clean")
         plant(instance, keys)
