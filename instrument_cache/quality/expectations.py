@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from math import inf
 from typing import Any, ClassVar, Final
 
@@ -12,6 +13,8 @@ from great_expectations.expectations.metrics.map_metric_provider import (
     ColumnMapMetricProvider,
     column_condition_partial,
 )
+from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
+from great_expectations.render.renderer.renderer import renderer
 
 from instrument_cache.contract import Field
 from instrument_cache.identifiers_many import valid_for
@@ -57,6 +60,12 @@ def _is_within(value: Any, bounds: tuple[float, float], lengths: tuple[float, fl
     return type(value) not in (int, float) or bounds[0] <= value <= bounds[1]
 
 
+def _said(template: str, params: dict[str, Any]) -> list[Any]:
+    """A sentence as Great Expectations' pages take it; `$name` stands for a parameter."""
+    content = {"template": template, "params": {name: escape(str(value)) for name, value in params.items()}}
+    return [RenderedStringTemplateContent(content_block_type="string_template", string_template=content)]
+
+
 class ExpectColumnValuesToBeOfContractType(ColumnMapExpectation):  # type: ignore[misc]
     """Expect the values to have the field's type and to pass its check: `form` has type, identifier and pattern."""
 
@@ -65,6 +74,13 @@ class ExpectColumnValuesToBeOfContractType(ColumnMapExpectation):  # type: ignor
     map_metric: ClassVar[str] = TYPE
     success_keys: ClassVar[tuple[str, ...]] = ("form", "mostly")
     args_keys: ClassVar[tuple[str, ...]] = ("column", "form")
+
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)  # type: ignore[untyped-decorator]
+    def _prescriptive_renderer(cls, configuration: Any = None, **_: Any) -> list[Any]:
+        form = configuration.kwargs["form"]
+        check = form["pattern"] or form["identifier"] or "nothing else"
+        return _said("values must be of type $type; checked: $check", {"type": form["type"], "check": check})
 
 
 class ExpectColumnValuesToBeInContractRange(ColumnMapExpectation):  # type: ignore[misc]
@@ -78,3 +94,10 @@ class ExpectColumnValuesToBeInContractRange(ColumnMapExpectation):  # type: igno
     map_metric: ClassVar[str] = RANGE
     success_keys: ClassVar[tuple[str, ...]] = ("low", "high", "low_length", "high_length", "mostly")
     args_keys: ClassVar[tuple[str, ...]] = ("column", "low", "high", "low_length", "high_length")
+
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)  # type: ignore[untyped-decorator]
+    def _prescriptive_renderer(cls, configuration: Any = None, **_: Any) -> list[Any]:
+        kwargs = {name: value for name, value in configuration.kwargs.items() if name != "column"}
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        return _said(f"values must keep {', '.join(f'{name} $' + name for name in given)}", given)

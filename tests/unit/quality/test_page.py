@@ -42,6 +42,8 @@ def test_the_page_asks_nobody_for_anything(faulty: Checked) -> None:
     assert html.count("&lt;script&gt;alert(1)") > 10
     assert "pme_invalidValues_implied" in html
     assert "values must match this regular expression" in html
+    assert "values must be of type" in html
+    assert "expect_column_values" not in html  # each has a sentence
 
 
 def test_an_input_that_was_not_read_has_its_reason(faulty: Checked) -> None:
