@@ -55,7 +55,8 @@ def _input(checked: Checked, run_id: str, moment: str) -> str:
             f"<details><summary>{len(met)} rules are kept</summary>{_rules(met)}</details>",
             f"<details><summary>Profile</summary>{_profile(checked)}</details>",
             "<details><summary>As Great Expectations evaluated it</summary>",
-            f'<div class="ge">{rendered(checked, run_id, moment)}</div></details>',
+            '<div class="ge wide" tabindex="0" role="region" aria-label="Great Expectations">',
+            f"{rendered(checked, run_id, moment)}</div></details>",
         ]
     )
 
