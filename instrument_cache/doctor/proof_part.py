@@ -16,7 +16,12 @@ from instrument_cache.settings import Environment, redis_url
 # Part → operation, the setting that says how old its newest good report may be, DAG and command.
 _ELSEWHERE: Final = ("reconcile", "backup")
 _DAGS: Final = {"restore": "cache_restore", "reconcile": "cache_reconcile", "backup": "cache_backup"}
-_RUNBOOKS: Final = frozenset({"cache_restore", "stream_upgrade", "failover_drill", "dr_drill"})
+_RUNBOOKS: Final = frozenset(
+    {
+        *("cache_restore", "stream_upgrade", "failover_drill", "dr_drill", "data_quality", "audit_verify", "retention"),
+        *("dead_letter_replay", "slo_report", "capacity_report", "readiness_score"),
+    }
+)
 
 
 def look_at_proofs(env: Environment, clock: Clock) -> Iterator[Finding]:
