@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,11 +22,18 @@ _PARTS: Final = {
 }  # fmt: skip
 _OTHER_WEIGHT: Final = 2
 # Operation → weight, and how old its newest good report may be, in days.
-_PROOFS: Final = {"failover_drill": (5, 8), "dr_drill": (6, 8), "data_quality": (5, 1), "slo_report": (3, 2)}
+_PROOFS: Final = {
+    "failover_drill": (5, 8),
+    "dr_drill": (6, 8),
+    "data_quality": (5, 1),
+    "audit_verify": (4, 2),
+    "slo_report": (3, 2),
+}
 _WHAT: Final = {
     "failover_drill": "a lost primary was drilled",
     "dr_drill": "a lost region was drilled",
     "data_quality": "the data was checked against the contract",
+    "audit_verify": "the audit trail is whole",
     "slo_report": "no error budget is spent or burns",
     "capacity_report": "no limit is reached soon",
 }
@@ -43,11 +50,10 @@ def of_doctor(findings: Iterable[Finding]) -> Iterator[Check]:
         yield Check(part, _PARTS.get(part, _OTHER_WEIGHT), passed, worst.sentence, "" if passed else worst.mend)
 
 
-def of_reports(reports: Mapping[str, Summary], operations: Sequence[str], now_s: float) -> Iterator[Check]:
+def of_reports(reports: Mapping[str, Summary], now_s: float) -> Iterator[Check]:
     """Each proof that has to be repeated: it is good, and young."""
     for operation, (weight, days_max) in _PROOFS.items():
-        if operation in operations:
-            yield _proof(operation, reports.get(operation), weight, days_max, now_s)
+        yield _proof(operation, reports.get(operation), weight, days_max, now_s)
     capacity = reports.get("capacity_report")
     sentence = capacity.sentence if capacity else "there is no report of capacity_report yet"
     passed = None if capacity is None else capacity.ok

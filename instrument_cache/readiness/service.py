@@ -18,7 +18,7 @@ from instrument_cache.errors import StoreUnavailable
 from instrument_cache.objects import ObjectStore
 from instrument_cache.readiness.checks import of_doctor, of_redis, of_reports, of_settings
 from instrument_cache.readiness.model import Check, failed, failed_first, score_percent
-from instrument_cache.reports import OPERATIONS, Report, newest_of_all, publish
+from instrument_cache.reports import Report, newest_of_all, publish
 from instrument_cache.settings import Environment, contract_path, environment, redis_url, s3_settings
 
 OPERATION: Final = "readiness_score"
@@ -52,7 +52,7 @@ class Readiness:
         except (StoreUnavailable, RedisError) as error:
             yield Check("redis-setup", 20, False, f"Redis does not tell how it is set up: {error}", "icache doctor")
             return
-        yield from of_reports(reports, OPERATIONS, self._clock.now_us() / 1e6)
+        yield from of_reports(reports, self._clock.now_us() / 1e6)
         yield from of_redis(config, info, redis_url(self._env))
 
     def run(self, run_id: str, goal_percent: float = GOAL_PERCENT) -> Report:

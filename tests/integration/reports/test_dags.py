@@ -33,12 +33,13 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 
 @pytest.mark.timeout(500)
-def test_the_reports_are_made_and_their_judges_are_red_when_they_should(instance: Instance, tmp_path: Path) -> None:
+def test_the_reports_are_made_and_their_judges_are_red_when_they_should(
+    instance: Instance, migrated: AirflowHome, tmp_path: Path
+) -> None:
     # Parts that are not there are not waited for.
     env = Environment({**instance.settings(), "ICACHE_DOCTOR_DEADLINE_S": "6"})
     _measured(SampleLog(redis.Redis.from_url(instance.redis_url), DATASET))
-    home = AirflowHome(tmp_path, **env.variables)
-    home.migrate()
+    home = migrated.copy(tmp_path, **env.variables)
 
     outcome = home.run_dag("slo_report")
     assert (outcome.state, outcome.tasks) == ("success", GREEN), outcome.log

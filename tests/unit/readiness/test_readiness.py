@@ -49,7 +49,7 @@ def test_a_part_is_as_well_as_its_worst_finding() -> None:
 )
 def test_a_proof_must_be_good_and_young(report: tuple[str, bool] | None, passed: bool) -> None:
     reports = {} if report is None else {"dr_drill": Summary("r", *report, "It is told.", {})}
-    (found,) = [check for check in of_reports(reports, ("dr_drill",), NOW_S) if check.name == "dr_drill"]
+    (found,) = [check for check in of_reports(reports, NOW_S) if check.name == "dr_drill"]
     assert found.passed is passed
     assert bool(found.fix) is not passed
 
