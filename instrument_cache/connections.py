@@ -78,6 +78,7 @@ def s3_client(settings: S3Settings, *, silence_s: float = 30.0, tries: int = 5) 
     from botocore.config import Config
 
     config = Config(
+        signature_version="s3v4",  # for links too, which boto3 would sign in the way of old
         s3={"addressing_style": "path"},
         connect_timeout=5,
         read_timeout=silence_s,
