@@ -14,6 +14,7 @@ import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import DataInterval, TimeRestriction
 
@@ -121,6 +122,25 @@ def test_each_parameter_has_a_field_that_explains_itself(dags: dict[str, DAG], d
         assert param.description, name
         assert param.schema.get("title"), name
         assert param.schema.get("type"), name
+
+
+def wrong_values(schema: dict[str, Any]) -> list[Any]:
+    """Values that a field of this schema cannot mean: beyond each limit, of no known name, of another type."""
+    found: list[Any] = [{"no": "field"}]
+    found += [schema["minimum"] - 1] if "minimum" in schema else []
+    found += [schema["maximum"] + 1] if "maximum" in schema else []
+    found += ["x" * (schema["maxLength"] + 1)] if "maxLength" in schema else []
+    found += ["nothing of that name"] if "enum" in schema or "string" not in schema["type"] else []
+    return found
+
+
+@every_dag
+def test_its_form_refuses_what_cannot_be_meant(dags: dict[str, DAG], dag_id: str) -> None:
+    for name in dags[dag_id].params:
+        param = dags[dag_id].params.get_param(name)
+        for value in wrong_values(param.schema):
+            with pytest.raises(ParamValidationError):
+                param.resolve(value)
 
 
 @every_dag
