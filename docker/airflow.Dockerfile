@@ -30,6 +30,8 @@ COPY local_stack /opt/instrument-cache/local_stack
 COPY lookup_app /opt/instrument-cache/lookup_app
 COPY plugins /opt/instrument-cache/plugins
 COPY dags /opt/instrument-cache/dags
+# The operator's page shows the runbooks.
+COPY docs /opt/instrument-cache/docs
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/instrument-cache:/opt/instrument-cache/plugins \
     PYTHONDONTWRITEBYTECODE=1 \
