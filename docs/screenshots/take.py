@@ -136,6 +136,7 @@ def main() -> None:
         shoot_restore(page, api, airflow)
         page.set_viewport_size({"width": 1280, "height": 1000})
         shoot(page, lookup_page(instance), "coherent with the store", "lookup-page")
+        shoot(page, f"{airflow}/instrument-cache/", "At a glance", "operator-page")
         browser.close()
 
 

@@ -24,6 +24,9 @@ REPORTED: Final = {
     "slo_report": "slo_report",
     "capacity_report": "capacity_report",
     "readiness_score": "readiness_score",
+    "dead_letter_replay": "dead_letter_replay",
+    "retention": "retention",
+    "audit_verify": "audit_verify",
 }
 
 
