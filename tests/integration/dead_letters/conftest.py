@@ -34,6 +34,7 @@ def env(instance: Instance, tmp_path: Path) -> Environment:
     contract = (PROJECT / "contracts" / "instruments.yaml").read_text().replace("id: instruments", f"id: {dataset}")
     (tmp_path / f"{dataset}.yaml").write_text(contract)
     own = {"ICACHE_DATASET": dataset, "ICACHE_CONTRACTS": str(tmp_path), "ICACHE_S3_BUCKET": dataset}
+    own["ICACHE_S3_SECOND_ENDPOINT"] = ""
     return Environment({**instance.settings(), **own})
 
 
