@@ -58,7 +58,7 @@ def look_at_processes(instance: Instance) -> Iterator[Finding]:
         yield Finding("supervisor", "red", str(error), "the stack is down, or its supervisor was killed", "icache up")
         return
     names = [part.name for part in parts(instance)]
-    found = [*_not_running(names, states), *_restarted(states, supervisor.restarts())]
+    found = [*_not_running(names, states), *look_at_restarts(supervisor)]
     yield from found
     if not found:
         yield Finding("supervisor", "ok", f"all {len(names)} parts run, and none was started again lately")
@@ -74,8 +74,10 @@ def _not_running(names: Sequence[str], states: Mapping[str, Any]) -> Iterator[Fi
         yield Finding(name, "red", f"the process of {name} is {state}", why, mend)
 
 
-def _restarted(states: Mapping[str, Any], restarts: Mapping[str, int]) -> Iterator[Finding]:
-    for name, state in states.items():
+def look_at_restarts(supervisor: Supervisor) -> Iterator[Finding]:
+    """Each part that was started again a short while ago. Raises SupervisorUnavailable."""
+    restarts = supervisor.restarts()
+    for name, state in supervisor.states().items():
         since_s = time.time() - state["start"]
         if restarts.get(name) and state["statename"] == "RUNNING" and since_s < _RECENT_S:
             yield Finding(

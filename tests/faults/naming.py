@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from instrument_cache.doctor import Finding, examine
+from instrument_cache.doctor import Finding, examine, part_of
 from instrument_cache.settings import Environment
+from local_stack.commands.doctor import look_at_restarts
 from local_stack.components.product import feed_state_file
 from tests.faults.fault_stack import FaultStack
 
@@ -24,8 +25,8 @@ _PAUSE_S: Final = 2.0
 EXPECTED: Final[dict[str, tuple[str, str]]] = {
     "kill-worker": ("flink-job|flink-taskmanager", "started again|not RUNNING|0 slots"),
     "kill-taskmanager": ("flink-job|flink-taskmanager", "started again|not RUNNING|0 slots"),
-    "kill-jobmanager": ("flink-jobmanager|flink-job", "does not answer|not ready|no job"),
-    "kill-kafka": ("kafka", "Kafka at .* did"),
+    "kill-jobmanager": ("flink-jobmanager|flink-job", "does not answer|not ready|no job|started again"),
+    "kill-kafka": ("kafka", "Kafka at .* did|started again"),
     "kill-redis": ("redis", "does not answer|started again"),
     "kill-feed": ("feed", "nothing|not live|started again"),
     "redis-out-of-memory": ("redis", "maxmemory .* every write is refused"),
@@ -99,7 +100,19 @@ def examine_stack(stack: FaultStack) -> list[Finding]:
         "ICACHE_REDIS_URL": stack.proxy.url(stack.instance),
         "ICACHE_FEED_STATE_FILE": str(feed_state_file(stack.instance)),
     }
-    return examine(Environment({**{name: settings[name] for name in settings if name not in absent}, **own}))
+    env = Environment({**{name: settings[name] for name in settings if name not in absent}, **own})
+    return examine(env, more=[part_of("supervisor", look_at_restarts, stack.supervisor)])
+
+
+def lasting_reds(stack: FaultStack) -> tuple[str, ...]:
+    """What the doctor calls red in two looks, the second only if the first has any."""
+    first = _red(stack)
+    again = _red(stack) if first else {}
+    return tuple(f"{part}: {sentence}" for part, sentence in first.items() if part in again)
+
+
+def _red(stack: FaultStack) -> dict[str, str]:
+    return {finding.part: finding.sentence for finding in examine_stack(stack) if finding.severity == "red"}
 
 
 def is_unnamed(named: Named | None) -> bool:

@@ -17,7 +17,7 @@ from tests.faults.checker import Finding, Observed, check
 from tests.faults.expected import Expected, LogRecord, expected_of
 from tests.faults.fault_stack import FaultStack, running_fault_stack
 from tests.faults.faults import FAULTS, Situation
-from tests.faults.naming import Named, examine_stack, naming
+from tests.faults.naming import Named, lasting_reds, naming
 from tests.faults.product_account import counted
 from tests.faults.traffic import (
     LOG_KEYS,
@@ -70,9 +70,7 @@ class Field:
             wait_until(
                 lambda: _written(before, self.stack.log_ends()) > _RECORDS_BEFORE, what="traffic before the fault"
             )
-            false_alarms = tuple(
-                f"{found.part}: {found.sentence}" for found in examine_stack(self.stack) if found.severity == "red"
-            )
+            false_alarms = lasting_reds(self.stack)
             began = self.stack.log_ends()
             with naming(self.stack, fault) as doctor:
                 FAULTS[fault](Situation(self.stack, self.writers, random.Random(seed), long))
