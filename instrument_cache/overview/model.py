@@ -55,12 +55,16 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset at one moment (ISO 8601, UTC): what the doctor found not to be well, and all tiles, red first."""
+    """A dataset at one moment (ISO 8601, UTC): what the doctor found not to be well, and all tiles, red first.
+
+    `examined`: the doctor has spoken; before, that it found nothing says nothing.
+    """
 
     dataset: str
     at: str
     findings: tuple[Finding, ...]
     tiles: tuple[Tile, ...]
+    examined: bool = True
 
     @property
     def severity(self) -> Severity:

@@ -68,15 +68,16 @@ class Overviews:
             return self._newest[1]
 
     def _look(self) -> Overview:
-        findings = self._doctor.latest() or []
+        findings = self._doctor.latest()
         letters = self._letters.latest()
         answers = Answers(hear_all(self._parts, self._deadline_s), datetime.now(UTC))
         tiles = [*answers.away(), *self._tiles(answers, letters)]
         return Overview(
             dataset=self.dataset,
             at=answers.now.isoformat(timespec="seconds"),
-            findings=tuple(red_first(finding for finding in findings if finding.severity != "ok")),
+            findings=tuple(red_first(each for each in findings or () if each.severity != "ok")),
             tiles=tiles_red_first(tiles),
+            examined=findings is not None,
         )
 
     def _tiles(self, answers: Answers, letters: Statistics | None) -> Iterator[Tile]:

@@ -45,6 +45,6 @@ def test_a_doctor_that_takes_long_holds_up_nobody_and_is_shown_when_it_has_spoke
         return [Finding("redis", "warn", "It is slow."), Finding("kafka", "ok", "Well.")]
 
     overviews = Overviews(nowhere(), examine=examine)
-    assert overviews.look().findings == ()
+    assert (overviews.look().findings, overviews.look().examined) == ((), False)
     spoken.set()
     wait_until(lambda: [each.sentence for each in overviews.look().findings] == ["It is slow."], 30, what="the doctor")
