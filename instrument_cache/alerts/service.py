@@ -22,15 +22,18 @@ logger = structlog.get_logger()
 _REDIS_TIMEOUT_S = 2.0
 
 
+def _client(env: Environment) -> redis.Redis:
+    return redis_client(redis_url(env), name="alerts", timeout_s=_REDIS_TIMEOUT_S)
+
+
 class Alerts:
     """One deployment's alerts."""
 
-    def __init__(self, env: Environment, clock: Clock | None = None) -> None:
-        """Raises SettingsError."""
+    def __init__(self, env: Environment, clock: Clock | None = None, incidents: Incidents | None = None) -> None:
+        """`incidents` are by default those of the deployment's Redis. Raises SettingsError."""
         self.dataset = env.text("ICACHE_DATASET", "instruments")
         self._routes: Routes = routes(env)
-        client: redis.Redis = redis_client(redis_url(env), name="alerts", timeout_s=_REDIS_TIMEOUT_S)
-        self.incidents = Incidents(client, self.dataset)
+        self.incidents = incidents or Incidents(_client(env), self.dataset)
         self._clock = clock or SystemClock()
 
     def trouble(self, alert: Alert) -> None:
