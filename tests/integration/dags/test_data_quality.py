@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import redis
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from docs.screenshots.take import OPTIONS
@@ -138,7 +137,7 @@ def _edit(client: redis.Redis, number: int, **members: Any) -> None:
 
 
 def _look_at_page(url: str) -> None:
-    """As a browser without a network sees it: nothing is fetched but the page, nothing runs, and axe finds no fault."""
+    """As a browser without a network sees it: nothing is fetched but the page, and nothing runs."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=OPTIONS)
         context = browser.new_context(viewport={"width": 360, "height": 740}, bypass_csp=True)
@@ -154,9 +153,6 @@ def _look_at_page(url: str) -> None:
         assert "<script>alert(1)</script>" in text
         assert "Every record was looked at." in text
         assert "values must match this regular expression" in text  # what Great Expectations rendered
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        found = Axe().run(page, context={"exclude": [[".ge"]]}).response["violations"]  # GE's tables are as they are
-        assert found == []
         browser.close()
 
 
