@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from instrument_cache.audit.service import Audit
 from instrument_cache.epoch import read_epoch
 from instrument_cache.reports import newest
 from instrument_cache.settings import Environment
@@ -59,6 +60,9 @@ def test_an_approved_restore_makes_an_empty_cache_equal_to_its_source(world: Wor
     assert report.ok
     assert (report.numbers["applied"], report.numbers["caught_up_applied"]) == (180, 20)
     assert "The cache equals its source" in report.sentence
+    chained = Audit(world.env).entries()
+    assert [entry.kind for entry in chained[-3:]] == ["approval", "reconcile", "restore"]
+    assert (chained[-3].ok, chained[-3].sentence.startswith("ann answered Approve: ")) == (True, True)
 
 
 @pytest.mark.timeout(300)
@@ -76,3 +80,5 @@ def test_a_rejected_roll_back_touches_nothing(world: World, home: AirflowHome) -
     assert "newer data is overwritten" in outcome.log
     assert world.everything() == before
     assert read_epoch(world.client, world.dataset).number == 0
+    rejected = Audit(world.env).entries("approval")[-1]
+    assert (rejected.ok, rejected.sentence.startswith("ann answered Reject: ")) == (False, True)
