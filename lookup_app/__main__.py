@@ -18,6 +18,8 @@ from granian.server import MPServer
 from instrument_cache.errors import InstrumentCacheError
 from instrument_cache.logs import configure_logging
 from lookup_app.config import lookup_settings
+from lookup_app.fast_lane.lane import reserved
+from lookup_app.fast_lane.settings import hand_down, wanted
 from lookup_app.files_limit import raise_limit_of_files
 from lookup_app.protection.settings import protection_settings
 from lookup_app.sampling import sampling_settings
@@ -40,15 +42,18 @@ def main() -> None:
         protection_settings()
         sampling_settings()
         settings = server_settings()
+        lane = wanted()
     except InstrumentCacheError as error:
         raise SystemExit(f"lookup: {error}") from None
     raise_limit_of_files()
-    with _shared_metrics(settings):
-        create_server(settings, options.host, options.port).serve()
+    with _shared_metrics(settings), _fast_lane((options.host, options.port), lane) as path:
+        create_server(settings, options.host, options.port, path).serve()
 
 
-def create_server(settings: ServerSettings, host: str, port: int) -> MPServer:
+def create_server(settings: ServerSettings, host: str, port: int, uds: Path | None = None) -> MPServer:
     """A server that has not begun. Its workers end by themselves after the drain, or are killed if that takes too long.
+
+    With `uds` it listens at that unix socket instead.
 
     HTTP/1.1 only: what bounds slow clients here (time and size of a header) has no like in its HTTP/2.
     """
@@ -59,6 +64,7 @@ def create_server(settings: ServerSettings, host: str, port: int) -> MPServer:
         _APP,
         address=host,
         port=port,
+        uds=uds,
         interface=Interfaces.WSGI,
         workers=settings.workers,
         blocking_threads=settings.threads,
@@ -71,6 +77,22 @@ def create_server(settings: ServerSettings, host: str, port: int) -> MPServer:
         workers_kill_timeout=round(settings.drain_s) + settings.stop_s,
         process_name=_NAME if find_spec("setproctitle") else None,  # not in the service's image
     )
+
+
+@contextmanager
+def _fast_lane(address: tuple[str, int], is_wanted: bool) -> Iterator[Path | None]:
+    """Have each worker open a fast lane at `address`; yields where the server behind it must listen instead."""
+    if not is_wanted:
+        yield None
+        return
+    try:
+        held = reserved(address)
+    except OSError as error:
+        raise SystemExit(f"lookup: {address[0]}:{address[1]} cannot be had: {error.strerror}") from None
+    with held, tempfile.TemporaryDirectory(prefix="icache-lookup-") as folder:
+        path = Path(folder) / "server.sock"
+        hand_down(address, str(path))
+        yield path
 
 
 @contextmanager

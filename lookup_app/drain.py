@@ -10,6 +10,7 @@ import multiprocessing
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -23,6 +24,10 @@ class Drain:
     """Whether this process is about to stop."""
 
     begun = False
+
+    def __init__(self) -> None:
+        # What must have ended before the server is stopped.
+        self.before_end: list[Callable[[], None]] = []
 
 
 DRAIN: Final = Drain()
@@ -45,6 +50,8 @@ def _await_sigterm(drain_s: float) -> None:
     DRAIN.begun = True
     logger.info("draining", seconds=drain_s)
     time.sleep(drain_s)
+    for end in DRAIN.before_end:
+        end()
     main = threading.main_thread().ident
     while main is not None:
         # To the main thread, which waits: a signal that another thread takes up does not wake it.

@@ -61,14 +61,14 @@ class FailFast:
             fetched = self._store.fetch(keys)
         except StoreUnavailable:
             if self._monotonic() - started_s >= self._slow_s:
-                self._suspect()
+                self.suspect()
             raise
         if self._refused_until_s is not None:
             self._refused_until_s = None
         return fetched
 
-    def _suspect(self) -> None:
-        """A read failed slowly. Who tries a store that is refused already has begun a whole pause before it."""
+    def suspect(self) -> None:
+        """A read failed slowly, here or elsewhere. Who tries a refused store has begun a whole pause before."""
         with self._lock:
             if self._refused_until_s is None:
                 self._refused_until_s = self._monotonic() + min(FIRST_PAUSE_S, self._pause_s)

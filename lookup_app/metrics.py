@@ -52,6 +52,18 @@ class LookupMetrics:
             cells[0] += latency_s
             cells[bucket] += 1
 
+    def hit(self, dataset: str, route: str, latency_s: float) -> None:
+        """Count a request with status 200 that the near cache answered alone, and its read of one key."""
+        bucket = bisect_left(BUCKETS_S, latency_s) + 1
+        with self._lock:
+            try:
+                cells = self._requests[dataset, route, "ok", 200]
+            except KeyError:
+                cells = self._requests[dataset, route, "ok", 200] = [0.0] * (len(BUCKETS_S) + 2)
+            cells[0] += latency_s
+            cells[bucket] += 1
+            self._reads[dataset, "hit"] = self._reads.get((dataset, "hit"), 0) + 1
+
     def reads(self, dataset: str, outcome: str, count: int) -> None:
         """Count keys that were read: `hit`, `miss`, `stale` or `error`."""
         with self._lock:

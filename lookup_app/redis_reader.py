@@ -42,7 +42,7 @@ class RedisReader:
             return Fetched((), self.peer)
         if self.refusal:
             raise StoreUnavailable(self.refusal)
-        command = _command(keys)
+        command = mget(keys)
         until_s = time.monotonic() + self._limit_s
         link = self._idle_link()
         if link is not None:
@@ -87,7 +87,8 @@ class RedisReader:
         return Fetched(values, link.peer)
 
 
-def _command(keys: Sequence[str]) -> bytes:
+def mget(keys: Sequence[str]) -> bytes:
+    """The command that reads these keys, as bytes."""
     if len(keys) == 1:
         key = keys[0].encode()
         return _ONE % (len(key), key)

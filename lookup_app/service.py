@@ -77,6 +77,14 @@ class LookupService:
         values, stale_s = self._reader.read((self._redis_key(key),))
         return instrument_of(key, values[0], stale_s)
 
+    def redis_key(self, text: str) -> str:
+        """Under which a key, as people type it, stands in Redis. Raises IdentifierError."""
+        return self._redis_key(self.canonical(text))
+
+    def found(self, text: str, stored: bytes | None) -> Instrument:
+        """As `by_key`, of bytes that were just read. Raises Problem."""
+        return instrument_of(self.canonical(text), stored)
+
     def by_alias(self, name: str, text: str) -> Instrument:
         """The instrument that carries `text` in the field `name`, one of `alias_names`. Raises as `by_key`.
 

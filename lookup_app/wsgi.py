@@ -11,6 +11,9 @@ from lookup_app.app import create_app
 from lookup_app.config import lookup_settings
 from lookup_app.drain import drain_on_sigterm
 from lookup_app.epochs import EpochHeader, watch_of
+from lookup_app.fast_lane.opening import open_lane
+from lookup_app.fast_lane.settings import handed_down
+from lookup_app.hot_path.middleware import HotPath
 from lookup_app.observation import create_observation
 from lookup_app.orphans import end_with_server
 from lookup_app.protection.assembly import create_protection
@@ -33,6 +36,9 @@ def _app() -> Callable[..., Any]:
         flask_app = create_app(settings, protection=protection, observation=observation)
         watch = watch_of(settings.redis_url, settings.redis_timeout_s, names)
         wsgi_app = EpochHeader(flask_app.wsgi_app, watch)
+        if (lane := handed_down()) is not None:
+            assert isinstance(flask_app.wsgi_app, HotPath), "there is a lane only with the hot path"
+            open_lane(lane, flask_app.wsgi_app, wsgi_app, watch, settings.redis_timeout_s)
         return BodyLimit(wsgi_app, server.body_timeout_s, server.threads) if server.body_timeout_s else wsgi_app
     except InstrumentCacheError as error:
         raise SystemExit(f"lookup: {error}") from None

@@ -45,7 +45,7 @@ class Backing:
             contract.dataset: HotKeys(hot_keys_client, contract.dataset, settings.hot_keys) for contract in contracts
         }
         self._prefixes = prefixes(contracts)
-        self._links, self._redis_reader = links, reader
+        self.links, self.redis_reader = links, reader
         self._lock = threading.Lock()
         self._pid: int | None = None
         self._tracker: Tracker | None = None
@@ -57,7 +57,7 @@ class Backing:
         with self._lock:
             if self._pid == os.getpid():
                 return
-            self._tracker = Tracker(self._links, self.cache, self._redis_reader, self.breaker, self._prefixes)
+            self._tracker = Tracker(self.links, self.cache, self.redis_reader, self.breaker, self._prefixes)
             self._tracker.start()
             self._warm_up = self._new_warm_up()
             self._pid = os.getpid()

@@ -16,6 +16,7 @@ HIT: Final = "hit"
 MISS: Final = "miss"
 STALE: Final = "stale"
 ERROR: Final = "error"
+_NOTHING_KEPT: Final = object()
 # Of one dataset: count(outcome, number of keys).
 Count = Callable[[str, int], None]
 
@@ -50,6 +51,35 @@ class CachedReader:
     def load(self, keys: Sequence[str]) -> None:
         """Read keys for later. Raises StoreUnavailable."""
         self._fetch_uncounted(keys)
+
+    @property
+    def may_be_late(self) -> bool:
+        """Whether a read may begin whose value comes later. If Redis is away or tells nothing, `read` knows better."""
+        if self._store.refuses:
+            return False
+        if not self._cache.bytes_max:
+            self._begin()
+            return True
+        return self._cache.monotonic() <= self._cache.fresh_until_s
+
+    def begin_late(self, key: str) -> object:
+        """Begin a read whose value comes later: the token for `end_late` or `fail_late`, one of which must follow."""
+        return self._cache.begin((key,)) if self._cache.bytes_max else _NOTHING_KEPT
+
+    def end_late(self, token: object, key: str, value: bytes | None, peer: object) -> None:
+        """The value has come, from the Redis at `peer`."""
+        if token is not _NOTHING_KEPT:
+            self._cache.keep(token, (key,), (value,), peer, self._expires_at_ms)
+        self.count(MISS, 1)
+        self.missed((key,))
+
+    def fail_late(self, token: object, key: str, *, slow: bool) -> None:
+        """The value does not come; `slow`: it was waited for to the end."""
+        if token is not _NOTHING_KEPT:
+            self._cache.end(token, (key,))
+        if slow:
+            self._store.suspect()
+        self.count(ERROR, 1)
 
     def _read_many(self, keys: Sequence[str]) -> list[bytes | None]:
         entries = [self._cache.entries.get(key) for key in keys]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from lookup_app.cache.near_cache import NearCache
@@ -45,12 +45,25 @@ class Answering:
         """True for a request that was chosen to be looked at closely, and once this process is about to stop."""
         return DRAIN.begun or (self._sampling is not None and self._sampling.of(environ) is not None)
 
-    def admit(self, environ: Environ, dataset: str) -> Caller | None:
+    def knows(self, environ: Environ) -> bool:
+        """Whether `admit` needs to ask nobody who this caller is."""
+        return self._gate is None or self._gate.knows(environ)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether requests need no closer look than `admit_known`."""
+        return self._sampling is None and not DRAIN.begun
+
+    def admit_known(self, environ: Mapping[str, Any], dataset: str) -> Caller | None:
+        """As `admit`, of who is known already; None, and nothing is charged: take the usual way."""
+        return _NOBODY if self._gate is None else self._gate.admit_known(environ, dataset)
+
+    def admit(self, environ: Environ, dataset: str, cost: int = 1) -> Caller | None:
         """What the answer's headers must say to who is let in; None: let Flask say why not."""
         if self._gate is None:
             return _NOBODY
         try:
-            admission = self._gate.admit(environ, dataset)
+            admission = self._gate.admit(environ, dataset, cost)
         except Problem:
             return None
         environ[ADMISSION] = admission

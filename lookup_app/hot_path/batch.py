@@ -39,7 +39,7 @@ class BatchRoute:
     ) -> None:
         self._answering, self._service, self._shelf, self._hot_keys = answering, service, shelf, hot_keys
         self._cache, self._metrics = answering.cache, answering.metrics
-        self._dataset = service.dataset
+        self.dataset = service.dataset
         self._ids_max = settings.batch_ids_max
         self._body_bytes_max = min(settings.body_bytes_max, _BODY_BYTES_MAX)
         self._hits = 0
@@ -48,7 +48,7 @@ class BatchRoute:
         """Answer, or let Flask do it."""
         began_s = perf_counter()
         # Who may not ask is refused before his body is waited for.
-        if not self._is_usual(environ) or self._answering.admit(environ, self._dataset) is None:
+        if not self._is_usual(environ) or self._answering.admit(environ, self.dataset) is None:
             return self._answering.app(environ, start_response)
         asked = self._asked(environ)
         if asked is None or asked.by is not None or asked.fields is not None:
@@ -61,7 +61,28 @@ class BatchRoute:
             return self._answering.app(environ, start_response)
         if body is None:
             return self._answer_read(environ, start_response, asked.ids, caller, began_s)
-        self._metrics.reads(self._dataset, HIT, len(asked.ids))
+        self._metrics.reads(self.dataset, HIT, len(asked.ids))
+        return self._send(environ, start_response, body, None, caller, began_s)
+
+    def ready(self, environ: Environ, body: bytes) -> tuple[list[str], bytes] | None:
+        """The ids in a request's body and the body of their answer, if that is made from memory alone."""
+        if self._cache.monotonic() > self._cache.fresh_until_s or not self._is_usual(environ):
+            return None
+        try:
+            asked = batch_of(body, self._ids_max)
+        except Problem:
+            return None
+        ready = self._ready(asked.ids) if asked.by is None and asked.fields is None else None
+        return None if ready is None else (asked.ids, ready)
+
+    def answer_ready(
+        self, environ: Environ, start_response: StartResponse, ids: list[str], body: bytes, began_s: float
+    ) -> Iterable[bytes] | None:
+        """Answer with what `ready` returned; None, and nothing is charged, if Flask has to say why not."""
+        caller = self._answering.admit(environ, self.dataset, batch_cost(len(ids)))
+        if caller is None:
+            return None
+        self._metrics.reads(self.dataset, HIT, len(ids))
         return self._send(environ, start_response, body, None, caller, began_s)
 
     def _is_usual(self, environ: Environ) -> bool:
@@ -131,5 +152,5 @@ class BatchRoute:
         request_id = (REQUEST_ID, self._answering.request_id(environ))
         of_the_body = (("Content-Type", JSON), ("Content-Length", str(len(body))), *caller, request_id)
         start_response("200 OK", [*_HEADERS, *stale_headers(age_s), *of_the_body])
-        self._metrics.observe(self._dataset, _ROUTE, "ok", 200, perf_counter() - began_s)
+        self._metrics.observe(self.dataset, _ROUTE, "ok", 200, perf_counter() - began_s)
         return [body]

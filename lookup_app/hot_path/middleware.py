@@ -31,13 +31,15 @@ class HotPath:
     """`GET /v1/{dataset}/{key}` and `POST /v1/{dataset}:batch`, by dataset. The rest is for Flask."""
 
     def __init__(self, answering: Answering, datasets: Datasets, backing: Backing, settings: LookupSettings) -> None:
-        self._app = answering.app
+        self._app, self.answering, self.backing = answering.app, answering, backing
         self._singles: dict[str, SingleRoute] = {}
         self._batches: dict[str, BatchRoute] = {}
         for service in datasets:
             shelf = Shelf(backing.cache, service.contract.redis_key(""))
             hot_keys = backing.hot_keys[service.dataset]
-            self._singles[f"{_V1}/{service.dataset}"] = SingleRoute(answering, service, shelf, hot_keys)
+            # With a fallback, a miss is not the end of the read.
+            reader = backing.readers[service.dataset] if settings.fallback is None else None
+            self._singles[f"{_V1}/{service.dataset}"] = SingleRoute(answering, service, shelf, hot_keys, reader)
             self._batches[f"{service.dataset}:batch"] = BatchRoute(answering, service, shelf, hot_keys, settings)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -48,6 +50,15 @@ class HotPath:
         if head == _V1 and last in self._batches:
             return self._batches[last].answer(environ, start_response)
         return self._app(environ, start_response)
+
+    def single(self, head: str) -> SingleRoute | None:
+        """The route of the keys below a path, such as `/v1/instruments`."""
+        return self._singles.get(head)
+
+    def batch(self, path: str) -> BatchRoute | None:
+        """The route at a path, such as `/v1/instruments:batch`."""
+        head, _, last = path.rpartition("/")
+        return self._batches.get(last) if head == _V1 else None
 
 
 def install(

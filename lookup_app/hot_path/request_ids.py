@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from itertools import count
 from secrets import token_hex
 from typing import Any, Final
@@ -23,7 +24,7 @@ class RequestIds:
         self._beginning = token_hex(8)
         self._numbers = count(1)
 
-    def of(self, environ: dict[str, Any]) -> str:
+    def of(self, environ: Mapping[str, Any]) -> str:
         """The caller's id if it gave one that can be used, else the next one."""
         given = environ.get("HTTP_X_REQUEST_ID")
         if given is not None and _USABLE(given):

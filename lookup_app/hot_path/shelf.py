@@ -25,10 +25,11 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Ready(NamedTuple):
-    """What is sent with an instrument, made once: all headers but the caller's own."""
+    """What is sent with an instrument, made once: all headers but the caller's own; `head` has them as HTTP does."""
 
     etag: str
     headers: Headers
+    head: bytes = b""
 
 
 class Shelf:
@@ -55,7 +56,12 @@ class Shelf:
         """The same, and ready to be sent alone."""
         entry = self.put(text, instrument)
         if entry is not None and entry.answer is None:
-            self._cache.prepare(entry, Ready(f'"{instrument.etag}"', headers), _READY_BYTES)
+            self._cache.prepare(entry, Ready(f'"{instrument.etag}"', headers, lines(headers)), _READY_BYTES)
+
+
+def lines(headers: Headers) -> bytes:
+    """Headers as they are sent, each with the end of its line."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
 
 
 def _lead(text: str, instrument: Instrument) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lookup_app.problems import VALUE_CHARACTERS_MAX, Problem, ProblemType
 from lookup_app.protection.identity import Identity, unauthenticated
-from lookup_app.protection.rate_limit import RateLimit
+from lookup_app.protection.rate_limit import Headers, RateLimit
 
 if TYPE_CHECKING:  # each brings a library that a service without it need not load
     from lookup_app.protection.api_keys import ApiKeys
@@ -50,6 +50,31 @@ class Gate:
     def is_open(self) -> bool:
         """Everybody is let in, and nobody is counted."""
         return self._off and self._limit is None
+
+    def knows(self, environ: Mapping[str, Any]) -> bool:
+        """Whether `admit` can tell who asks without asking anybody else."""
+        if self._off:
+            return True
+        known = self._known(environ)
+        return known is not None and known.until_s > self._monotonic()
+
+    def admit_known(self, environ: Mapping[str, Any], dataset: str) -> Headers | None:
+        """As `admit` for a cost of 1, in less time; None, and nothing is charged, if it is not as simple as that."""
+        now_s, known = self._monotonic(), self._known(environ)
+        if known is None or known[2] <= now_s or dataset not in known[1]:
+            return None
+        if self._limit is None:
+            return ()
+        try:
+            return self._limit.take(known[0], 1, now_s)
+        except Problem:
+            return None
+
+    def _known(self, environ: Mapping[str, Any]) -> Identity | None:
+        token = environ.get("HTTP_AUTHORIZATION")
+        if token is not None and self._tokens is not None:
+            return self._known_tokens.get(token)
+        return self._known_keys.get(environ.get("HTTP_X_API_KEY", ""))
 
     def close(self) -> None:
         """End what works in the background."""

@@ -181,10 +181,13 @@ def is_cut(connection: socket.socket, drip: bytes = b"") -> bool:
         return True
 
 
-@pytest.fixture
-def impatient(redis_server: RedisServer, tmp_path: Path, change: Callable[..., int]) -> Iterator[Lookup]:
+@pytest.fixture(params=["false", "true"], ids=["plain", "fast lane"])
+def impatient(
+    request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path: Path, change: Callable[..., int]
+) -> Iterator[Lookup]:
     change({"cusip": "037833100", "pme": "P-1"})
-    with lookup(tmp_path, redis_server, HEADER_TIMEOUT_S="1", BODY_TIMEOUT_S="1", THREADS="3") as server:
+    limits = {"HEADER_TIMEOUT_S": "1", "BODY_TIMEOUT_S": "1", "THREADS": "3"}
+    with lookup(tmp_path, redis_server, FAST_LANE=request.param, **limits) as server:
         yield server
 
 
