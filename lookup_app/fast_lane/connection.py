@@ -53,6 +53,8 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         elif self._held:
             held, self._held = self._held, b""
+            if self._transport.is_closing():
+                return
             self._transport.resume_reading()
             self._take(held)
 

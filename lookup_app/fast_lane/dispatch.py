@@ -134,8 +134,12 @@ class Dispatch:
         error: StoreUnavailable | None,
         slow: bool,
     ) -> None:
-        parts = late.found(value, self._reads.peer) if error is None else late.failed(error, slow=slow)
-        _finish(connection, answer, parts)
+        try:
+            parts = late.found(value, self._reads.peer) if error is None else late.failed(error, slow=slow)
+            _finish(connection, answer, parts)
+        except Exception:  # the other answers of the same read must not suffer
+            logger.exception("fast_lane_failed")
+            connection.cut()
 
     def _batch(self, connection: Connection, environ: dict[str, Any], route: BatchRoute, body: bytes) -> bool:
         began_s = perf_counter()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
 from multiprocessing.util import Finalize
-from typing import Final
+from typing import Any, Final
 
 from lookup_app.drain import DRAIN
 from lookup_app.epochs import EpochWatch
@@ -32,11 +34,15 @@ def open_lane(
         hot.backing.start()
         lane.start()
 
+    def done(work: Coroutine[Any, Any, None], limit_s: float) -> None:
+        with suppress(TimeoutError):  # the end goes on
+            asyncio.run_coroutine_threadsafe(work, loop).result(limit_s + 1)
+
     def stop() -> None:
-        asyncio.run_coroutine_threadsafe(lane.stop(settings.stop_s), loop).result(settings.stop_s + 1)
+        done(lane.stop(settings.stop_s), settings.stop_s)
 
     def emptied() -> None:
-        asyncio.run_coroutine_threadsafe(lane.emptied(_LAST_S_MAX), loop).result(_LAST_S_MAX + 1)
+        done(lane.emptied(_LAST_S_MAX), _LAST_S_MAX)
 
     DRAIN.before_end.append(stop)
     # Worker processes end without the interpreter's own exit handlers.

@@ -120,3 +120,15 @@ def test_two_workers_see_each_other(tmp_path: Path) -> None:
     first._files.write(first._for_others())
     second.reads("d", "miss", 4)
     assert shown(second)[READS, "d", "miss"] == 7
+
+
+def test_a_hit_is_a_request_and_a_read() -> None:
+    quick, usual = LookupMetrics(lambda: None), LookupMetrics(lambda: None)
+    for latency_s in (0.00001, 0.3, 7.0):
+        quick.hit("instruments", "by_key", latency_s)
+        usual.reads("instruments", "hit", 1)
+        usual.observe("instruments", "by_key", "ok", 200, latency_s)
+    names = (REQUESTS, READS, f"{LATENCY}_sum", f"{LATENCY}_bucket")
+    assert [(key, value) for key, value in shown(quick).items() if key[0] in names] == [
+        (key, value) for key, value in shown(usual).items() if key[0] in names
+    ]

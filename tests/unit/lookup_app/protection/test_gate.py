@@ -126,3 +126,28 @@ def test_a_batch_is_charged_when_its_size_is_known() -> None:
     with pytest.raises(Problem, match="rate-limited"):
         gate.charge(environ, 5)
     gate.charge({}, 5)
+
+
+def test_who_is_known_is_admitted_at_the_same_charge(tokens: JwtTokens) -> None:
+    limit = RateLimit(RateSettings(per_s=1, burst=3, clients_max=10))
+    gate = Gate(DATASETS, tokens, Records().keys, limit, monotonic=lambda: 1000.0)
+    by_token, by_key = {"HTTP_AUTHORIZATION": f"Bearer {token()}"}, {"HTTP_X_API_KEY": KEY}
+    for environ in (by_token, by_key, {}):
+        assert not gate.knows(environ)
+        assert gate.admit_known(environ, "instruments") is None
+    first = gate.admit(by_token, "instruments").headers
+    assert gate.knows(by_token)
+    second = gate.admit_known(by_token, "instruments")
+    assert [first, second] == [RateLimit(RateSettings(1, 3, 10)).take("x", cost, 1000.0) for cost in (1, 2)]
+    assert gate.admit_known(by_token, "issuers") is None, "the usual way says what is wrong"
+    assert gate.admit_known(by_token, "instruments") is not None
+    assert gate.admit_known(by_token, "instruments") is None, "nothing is left"
+
+
+def test_a_token_that_is_not_known_counts_before_a_key_that_is(tokens: JwtTokens) -> None:
+    gate = Gate(DATASETS, tokens, Records().keys)
+    gate.admit({"HTTP_X_API_KEY": KEY}, "instruments")
+    assert gate.knows({"HTTP_X_API_KEY": KEY})
+    both = {"HTTP_X_API_KEY": KEY, "HTTP_AUTHORIZATION": "Bearer other"}
+    assert not gate.knows(both)
+    assert gate.admit_known(both, "instruments") is None
