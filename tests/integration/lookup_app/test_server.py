@@ -228,8 +228,13 @@ def test_slow_bodies_hold_up_no_single_read_and_are_cut(impatient: Lookup) -> No
 
 
 def test_a_header_that_is_too_large(impatient: Lookup) -> None:
-    answer = httpx.get(impatient.url + PATH, headers={"X-Large": "x" * 1_000_000})
-    assert answer.status_code == 431
+    try:
+        answer = httpx.get(impatient.url + PATH, headers={"X-Large": "x" * 1_000_000})
+        assert answer.status_code == 431
+    except httpx.TransportError:
+        # Behind the lane the connection may be closed while the client still sends.
+        assert impatient.environment["ICACHE_LOOKUP_FAST_LANE"] == "true"
+    answers_quickly(impatient)
 
 
 def test_a_worker_that_dies_is_replaced_and_workers_add_up(
