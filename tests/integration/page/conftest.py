@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,12 +15,11 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from docs.screenshots.take import OPTIONS
-from feed.topics import ensure_topics
 from instrument_cache.backup.region import ensure_backup_buckets
 from instrument_cache.objects import ObjectStore
 from instrument_cache.settings import Environment, s3_settings
 from local_stack.components.component import answers
-from local_stack.instance import DATASET, PROJECT, Instance
+from local_stack.instance import PROJECT, Instance
 from tests.integration.airflow_home import AirflowHome
 from tests.integration.page.site import USERS, Site
 from tests.servers import free_port, free_port_offset, process, stack_component, wait_until
@@ -32,9 +32,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     with ExitStack() as stack:
         for name in ("redis", "kafka", "s3", "s3-second"):
             stack.enter_context(stack_component(name, home, offset))
-        made = Instance(home, Instance.from_environment().tools, offset)
-        ensure_topics(made.kafka, DATASET, partitions=1, replication=1)
-        yield made
+        yield Instance(home, Instance.from_environment().tools, offset)
 
 
 @pytest.fixture(scope="package")
@@ -100,7 +98,5 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def pictures(request: pytest.FixtureRequest) -> Path | None:
     """Where pictures are wanted, if they are (ICACHE_TEST_PICTURES)."""
-    import os
-
     folder = os.environ.get("ICACHE_TEST_PICTURES")
     return Path(folder) if folder else None
