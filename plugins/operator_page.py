@@ -20,7 +20,8 @@ class OperatorPage(AirflowPlugin):
             "href": f"{page_address()}/",
             "icon": f"{page_address()}/files/icon.svg",
             "destination": "nav",
-            "nav_top_level": True,
+            # At the top level Airflow makes of an address a button that leads nowhere; in a menu it is a link.
+            "category": "browse",
         }
     ]
     global_operator_extra_links: ClassVar[list[Any]] = [FlinkLink(), ReportLink(), PageLink()]

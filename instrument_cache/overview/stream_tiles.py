@@ -113,7 +113,7 @@ def rejects_tile(accounts: dict[int, PartitionAccount], alarm: RejectAlarm | Non
     """What the stream could not take."""
     sums = {name: sum(getattr(account, name) for account in accounts.values()) for name in _COUNTED}
     total = sum(sums.values())
-    share = f"{sums['rejected'] / total:.3%}" if total else "0 %"
+    share = f"{100 * sums['rejected'] / max(total, 1):.3g} %"
     sentence = f"{number_text(sums['rejected'])} of {number_text(total)} records were rejected since the account began."
     if alarm:
         since = datetime.fromtimestamp(alarm.since_us / 1e6, UTC).strftime("%H:%M UTC")

@@ -11,7 +11,7 @@ from instrument_cache.overview.model import Plot, Point
 from instrument_cache.overview.words import number_text
 
 WIDTH: Final = 320
-HEIGHT: Final = 90
+HEIGHT: Final = 64
 _EDGE: Final = 8
 _DOT: Final = 3.5
 

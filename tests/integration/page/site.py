@@ -153,5 +153,5 @@ class Tab:
         return self.page
 
     def close(self) -> None:
-        assert self.wrong == []
         self.context.close()
+        assert not self.wrong, self.wrong

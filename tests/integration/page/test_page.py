@@ -73,8 +73,9 @@ def test_everything_is_well(well: Site, tab: Tab, pictures: Path | None) -> None
 
 def test_the_menu_of_airflow_leads_to_it(well: Site, tab: Tab) -> None:
     tab.page.goto(well.url)
+    tab.page.get_by_role("button", name="Browse").click()
     with tab.page.expect_popup() as opened:
-        tab.page.get_by_role("link", name="Instrument Cache").click()
+        tab.page.get_by_role("menuitem", name="Instrument Cache").click()
     expect(opened.value.get_by_role("heading", name="Instrument Cache: instruments")).to_be_visible()
     tab.wrong.clear()  # what Airflow's own page logs is not ours
 
@@ -163,12 +164,16 @@ def test_what_others_wrote_is_text_and_nothing_else(ill: Site, tab: Tab) -> None
 
 
 def test_the_page_follows_by_itself_and_keeps_what_was_opened(ill: Site, tab: Tab) -> None:
+    tab.page.clock.install()
     page = tab.open()
     page.locator("article[data-part=reconcile] summary").last.click()
     ill.flink.status = 503
+    wait_until(lambda: ill.seen().get("flink") == "red", 60, what="a page on which Flink is away")
+    page.clock.fast_forward("00:16")
     expect(page.locator("article[data-part=flink]")).to_contain_text("does not answer")
     assert page.locator("#reconcile-facts").get_attribute("open") == ""
     ill.flink.status = 200
+    wait_until(lambda: "job" in ill.seen(), 60, what="a page on which Flink is back")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
