@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 import msgspec
@@ -95,42 +95,66 @@ class Site:
         """Data Docs and their report, with a run id as Airflow makes it; returns that."""
         objects, run_id = ObjectStore(s3_settings(self.env)), f"manual__{datetime.now(UTC).isoformat()}"
         objects.put_once(f"quality/instruments/runs/{run_id}/index.html", page.encode())
-        report = _report("data_quality", {"kept_ratio": 1.0}, 0, True)
+        report = _report(next(run for run in RUNS if run.operation == "data_quality"), 0, True)
         details = {"data_docs": f"quality/instruments/runs/{run_id}/index.html"}
         publish(objects, self.client, msgspec.structs.replace(report, run_id=run_id, details=details))
         return run_id
 
     def much_is_wrong(self) -> None:
-        """No job, a cache that is not equal, a drill that missed, and texts that attack whoever shows them."""
-        self.flink.jobs.clear()
-        self.flink.add("b" * 32, "FAILED", age_s=60, stacktrace=f"java.lang.Exception: {HOSTILE}")
+        """No job, a cache that is not equal, drills that missed."""
+        self._failed_job("the Python worker ended")
         self._reports(False)
 
+    def attacked(self) -> None:
+        """As before, with texts that attack whoever shows them."""
+        self._failed_job(HOSTILE)
+        publish(ObjectStore(s3_settings(self.env)), self.client, _report(RUNS[0], 0, False, HOSTILE))
+
+    def _failed_job(self, why: str) -> None:
+        self.flink.jobs.clear()
+        self.flink.add("b" * 32, "FAILED", age_s=60, stacktrace=f"java.lang.Exception: {why}")
+
     def _reports(self, ok: bool) -> None:
-        for operation, numbers in _NUMBERS.items():
+        for run in RUNS:
             for weeks in (2, 1, 0):
-                publish(ObjectStore(s3_settings(self.env)), self.client, _report(operation, numbers, weeks, ok))
+                publish(ObjectStore(s3_settings(self.env)), self.client, _report(run, weeks, ok))
 
 
-_NUMBERS: Final[dict[str, dict[str, float]]] = {
-    "reconcile": {"equal_ratio": 1.0, "differences": 3, "keys": 50},
-    "backup": {"regions": 2},
-    "data_quality": {"kept_ratio": 1.0, "rules": 30},
-    "slo_report": {"budget_left_min_percent": 87.5, "latency_left_percent": 87.5},
-    "failover_drill": {"write_gap_s": 2.3, "failed_cached_reads": 0, "lost_writes": 0},
-    "dr_drill": {"rto_s": 15.8, "rpo_s": 0.4, "entries": 50},
-}
+class Runs(NamedTuple):
+    """What good runs of an operation report, and one that was not good."""
+
+    operation: str
+    good: str
+    numbers: dict[str, float]
+    bad: str
+    bad_numbers: dict[str, float]
 
 
-def _report(operation: str, numbers: dict[str, float], weeks: int, ok: bool) -> Report:
+RUNS: Final = (
+    Runs("reconcile", "All 50 keys equal their source.", {"equal_ratio": 1.0, "differences": 0, "keys": 50},
+         "3 of 50 keys differ from their source.", {"equal_ratio": 0.94, "differences": 3, "open": 3}),
+    Runs("backup", "The backup is good in 2 regions.", {"regions": 2},
+         "The backup is not good in the second region.", {"regions": 1}),
+    Runs("data_quality", "All 30 rules are kept.", {"kept_ratio": 1.0, "rules": 30},
+         "3 of 30 rules are broken.", {"kept_ratio": 0.9}),
+    Runs("slo_report", "87.5 % are left.", {"budget_left_min_percent": 87.5, "latency_left_percent": 87.5},
+         "The budget of latency is spent.", {"budget_left_min_percent": 0, "latency_left_percent": 0}),
+    Runs("failover_drill", "No write was lost.", {"write_gap_s": 2.3, "failed_cached_reads": 0, "lost_writes": 0},
+         "Writes stood still for longer than the target.", {"write_gap_s": 6.9}),
+    Runs("dr_drill", "The second region served in time.", {"rto_s": 15.8, "rpo_s": 0.4, "entries": 50},
+         "The second region served later than the target.", {"rto_s": 47.4}),
+)  # fmt: skip
+
+
+def _report(run: Runs, weeks: int, ok: bool, bad: str = "") -> Report:
     at = datetime.now(UTC) - timedelta(weeks=weeks)
-    grown = {name: number * (1 + weeks) if name.endswith("_s") else number for name, number in numbers.items()}
     good = ok or weeks > 0
+    grown = {name: number * (1 + weeks) if name.endswith("_s") else number for name, number in run.numbers.items()}
     targets = {"rto_s_max": 30, "rpo_s_max": 5, "write_gap_s_max": 3.5}
     return Report(
-        "instruments", operation, f"test__{at.isoformat()}", at.isoformat(), at.isoformat(), good,
-        f"It went as it should {weeks} weeks ago." if good else f"It failed: {HOSTILE}",
-        grown, {"targets": targets, "samples": [HOSTILE]},
+        DATASET, run.operation, f"test__{at.isoformat()}", at.isoformat(), at.isoformat(), good,
+        run.good if good else bad or run.bad,
+        grown if good else {**grown, **run.bad_numbers}, {"targets": targets, "samples": [bad or run.bad]},
     )  # fmt: skip
 
 

@@ -35,6 +35,14 @@ def ill(well: Site) -> Site:
     return well
 
 
+@pytest.fixture(scope="module")
+def attacked(ill: Site) -> Site:
+    """Comes last: everything red, and full of what others wrote."""
+    ill.attacked()
+    wait_until(lambda: "<script>" in ill.get("overview.json", "ann").text, 60, what="a page with what others wrote")
+    return ill
+
+
 @pytest.fixture
 def tab(browser: Browser, site: Site) -> Iterator[Tab]:
     tab = Tab(browser, site, viewport={"width": 1280, "height": 900})
@@ -68,7 +76,7 @@ def test_everything_is_well(well: Site, tab: Tab, pictures: Path | None) -> None
     drill = page.locator("article[data-part=dr_drill]")
     name = "RTO: until the region served: the last of 3 runs 15.8 s, lowest 15.8, highest 47.4, target 30."
     expect(drill.get_by_role("img", name=name)).to_be_visible()
-    picture(page, pictures, "operator-page-green")
+    picture(page, pictures, "operator-page")
 
 
 def test_the_menu_of_airflow_leads_to_it(well: Site, tab: Tab) -> None:
@@ -151,10 +159,17 @@ def test_red_things_come_first_and_say_what_to_do(ill: Site, tab: Tab, pictures:
     assert severities == sorted(severities, key=["red", "warn", "ok"].index)
     job = page.locator("article[data-part=job]")
     expect(job).to_contain_text("Start stream_instruments, unless the stream was stopped on purpose.")
+    wait_until(lambda: "flink-job" in ill.get("overview.json", "ann").text, 60, what="the doctor's word")
+    page.reload()
+    expect(page.get_by_role("heading", name="What the doctor found")).to_be_visible()
     picture(page, pictures, "operator-page-red")
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.emulate_media(color_scheme="dark")
+    if pictures:
+        page.screenshot(path=pictures / "operator-page-phone.png")
 
 
-def test_what_others_wrote_is_text_and_nothing_else(ill: Site, tab: Tab) -> None:
+def test_what_others_wrote_is_text_and_nothing_else(attacked: Site, tab: Tab) -> None:
     page = tab.open()
     expect(page.locator("article[data-part=job]")).to_contain_text("<script>document.title='taken'</script>")
     page.locator("article[data-part=reconcile]").get_by_role("link", name="Report").click()
@@ -163,25 +178,25 @@ def test_what_others_wrote_is_text_and_nothing_else(ill: Site, tab: Tab) -> None
     assert "taken" not in page.title()
 
 
-def test_the_page_follows_by_itself_and_keeps_what_was_opened(ill: Site, tab: Tab) -> None:
+def test_the_page_follows_by_itself_and_keeps_what_was_opened(attacked: Site, tab: Tab) -> None:
     tab.page.clock.install()
     page = tab.open()
     page.locator("article[data-part=reconcile] summary").last.click()
-    ill.flink.status = 503
-    wait_until(lambda: ill.seen().get("flink") == "red", 60, what="a page on which Flink is away")
+    attacked.flink.status = 503
+    wait_until(lambda: attacked.seen().get("flink") == "red", 60, what="a page on which Flink is away")
     page.clock.fast_forward("00:16")
     expect(page.locator("article[data-part=flink]")).to_contain_text("does not answer")
     assert page.locator("#reconcile-facts").get_attribute("open") == ""
-    ill.flink.status = 200
-    wait_until(lambda: "job" in ill.seen(), 60, what="a page on which Flink is back")
+    attacked.flink.status = 200
+    wait_until(lambda: "job" in attacked.seen(), 60, what="a page on which Flink is back")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_it_is_readable_for_everybody(
-    browser: Browser, ill: Site, width: int, scheme: Any, pictures: Path | None
+    browser: Browser, attacked: Site, width: int, scheme: Any, pictures: Path | None
 ) -> None:
-    tab = Tab(browser, ill, viewport={"width": width, "height": 740}, color_scheme=scheme)
+    tab = Tab(browser, attacked, viewport={"width": width, "height": 740}, color_scheme=scheme)
     page = tab.open()
     expect(page.locator("article[data-part=job]")).to_be_visible()
     page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
@@ -191,7 +206,7 @@ def test_it_is_readable_for_everybody(
     page.locator("details").evaluate_all("all => all.forEach(one => one.open = false)")
     picture(page, pictures, f"operator-page-{width}-{scheme}")
     for path in ("docs/runbook/cache_backup.md", page.locator("#reconcile-report").get_attribute("href") or ""):
-        page.goto(ill.url + ("/instrument-cache/" + path if not path.startswith("/") else path))
+        page.goto(attacked.url + ("/instrument-cache/" + path if not path.startswith("/") else path))
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()

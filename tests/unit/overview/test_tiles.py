@@ -70,7 +70,7 @@ def test_the_lag_has_the_colour_of_its_verdict(verdict: Verdict, severity: str) 
 def test_rejects_are_red_only_with_an_alarm() -> None:
     accounts = {0: PartitionAccount(0, applied=90, rejected=5), 1: PartitionAccount(1, applied=5)}
     quiet = stream_tiles.rejects_tile(accounts, None)
-    assert (quiet.severity, quiet.value) == ("ok", "5.000%")
+    assert (quiet.severity, quiet.value) == ("ok", "5 %")
     loud = stream_tiles.rejects_tile(accounts, RejectAlarm(0, 900, 1000, 0.9, "malformed_json"))
     assert loud.severity == "red"
     assert "900 of 1,000 records were rejected (since 00:00 UTC), such as: malformed_json" in loud.sentence
