@@ -45,14 +45,14 @@ def attacked(ill: Site) -> Site:
 
 @pytest.fixture
 def tab(browser: Browser, site: Site) -> Iterator[Tab]:
-    tab = Tab(browser, site, viewport={"width": 1280, "height": 900})
+    tab = Tab(browser, site, viewport={"width": 1280, "height": 1000})
     yield tab
     tab.close()
 
 
-def picture(page: Page, folder: Path | None, name: str) -> None:
+def picture(page: Page, folder: Path | None, name: str, *, full: bool = True) -> None:
     if folder:
-        page.screenshot(path=folder / f"{name}.png", full_page=True)
+        page.screenshot(path=folder / f"{name}.png", full_page=full)
 
 
 @pytest.mark.parametrize("path", ROUTES)
@@ -76,7 +76,7 @@ def test_everything_is_well(well: Site, tab: Tab, pictures: Path | None) -> None
     drill = page.locator("article[data-part=dr_drill]")
     name = "RTO: until the region served: the last of 3 runs 15.8 s, lowest 15.8, highest 47.4, target 30."
     expect(drill.get_by_role("img", name=name)).to_be_visible()
-    picture(page, pictures, "operator-page")
+    picture(page, pictures, "operator-page", full=False)
 
 
 def test_the_menu_of_airflow_leads_to_it(well: Site, tab: Tab) -> None:
@@ -165,8 +165,7 @@ def test_red_things_come_first_and_say_what_to_do(ill: Site, tab: Tab, pictures:
     picture(page, pictures, "operator-page-red")
     page.set_viewport_size({"width": 360, "height": 740})
     page.emulate_media(color_scheme="dark")
-    if pictures:
-        page.screenshot(path=pictures / "operator-page-phone.png")
+    picture(page, pictures, "operator-page-phone", full=False)
 
 
 def test_what_others_wrote_is_text_and_nothing_else(attacked: Site, tab: Tab) -> None:

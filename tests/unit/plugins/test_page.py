@@ -91,6 +91,13 @@ def test_a_plot_marks_what_missed_and_says_it_in_words(get: Any) -> None:
     assert "the last of 2 runs 130 s, lowest 20, highest 130, target 120; 1 not good." in page
 
 
+def test_no_page_of_the_documentation_brings_styles_of_its_own(get: Any) -> None:
+    page = get("/instrument-cache/docs/backup.md")
+    assert 'style="' not in page.text
+    assert '<th class="number">' in page.text
+    assert '<pre tabindex="0">' in page.text
+
+
 def test_a_report_is_text_and_leads_to_its_data_docs(get: Any, overviews: Planted) -> None:
     import msgspec
 
