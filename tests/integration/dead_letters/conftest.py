@@ -22,7 +22,7 @@ from tests.servers import free_port_offset, stack_component
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     home, offset = tmp_path_factory.mktemp("parts"), free_port_offset()
     with ExitStack() as stack:
-        for name in ("redis", "kafka", "s3"):
+        for name in ("redis", "kafka", "s3", "s3-second"):
             stack.enter_context(stack_component(name, home, offset))
         yield Instance(home, Instance.from_environment().tools, offset)
 
