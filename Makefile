@@ -33,7 +33,7 @@ down:
 test: setup-test lint
 	$(PYTEST) $(FAST_TESTS)
 	$(FLINK_PYTHON) -m pytest -q -p no:cacheprovider $(KERNEL_TESTS)
-	$(PYTEST) $(SLOW_TESTS)
+	$(PYTEST) --durations=25 $(SLOW_TESTS)
 
 ##   make test-fast        lint, types, unit tests and the store's contract tests (≤ 2 minutes)
 .PHONY: test-fast
