@@ -28,7 +28,7 @@ up: setup
 down:
 	@./icache down
 
-##   make test             lint, types and every test (≤ 55 minutes)
+##   make test             lint, types and every test (≤ 60 minutes)
 .PHONY: test
 test: setup-test lint
 	$(PYTEST) $(FAST_TESTS)

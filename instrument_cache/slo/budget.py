@@ -48,7 +48,7 @@ def budget_of(objective: Objective, samples: Sequence[Sample], now_s: float) -> 
     verdicts = [(at_s, verdict) for at_s, verdict in told if verdict is not None]
     bad = sum(not verdict for _, verdict in verdicts)
     left_percent = 100 * (1 - bad / objective.budget_minutes)
-    burn = {name: _burn(objective, verdicts, now_s - length_s) for name, length_s in WINDOWS_S.items()}
+    burn = {name: _burn(objective, verdicts, now_s, length_s) for name, length_s in WINDOWS_S.items()}
     return Budget(
         objective.title,
         objective.promise,
@@ -62,11 +62,13 @@ def budget_of(objective: Objective, samples: Sequence[Sample], now_s: float) -> 
     )
 
 
-def _burn(objective: Objective, verdicts: Sequence[tuple[int, bool]], since_s: float) -> float | None:
-    within = [verdict for at_s, verdict in verdicts if at_s > since_s - MINUTE_S]
+def _burn(objective: Objective, verdicts: Sequence[tuple[int, bool]], now_s: float, length_s: int) -> float | None:
+    within = [verdict for at_s, verdict in verdicts if at_s > now_s - length_s - MINUTE_S]
     if not within:
         return None
-    return (within.count(False) / len(within)) / (objective.budget_minutes / MONTH_MINUTES)
+    # Of the whole window: the one bad minute of a system that has just started is no fast burn.
+    minutes = max(length_s // MINUTE_S, len(within))
+    return (within.count(False) / minutes) / (objective.budget_minutes / MONTH_MINUTES)
 
 
 def _alarm(left_percent: float, burn: dict[str, float | None]) -> str:

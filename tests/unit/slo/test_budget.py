@@ -45,6 +45,12 @@ def test_an_outage_now_burns_fast() -> None:
     assert found.alarm == "fast"
 
 
+def test_one_bad_minute_of_a_system_that_has_just_started_is_no_alarm() -> None:
+    found = budget(False)
+    assert (found.measured, found.bad, found.alarm) == (1, 1, "")
+    assert found.burn["1h"] == pytest.approx(100 / 60)
+
+
 def test_an_alarm_ends_soon_after_its_cause() -> None:
     assert budget(*[True] * 2000, *[False] * 20, *[True] * 6).alarm == ""
 
