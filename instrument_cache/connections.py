@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -12,6 +12,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from instrument_cache.errors import SettingsError
+from instrument_cache.password_file import PASSWORD_FILE, PasswordFile
 from instrument_cache.settings import S3Settings
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ _SENTINEL_TIMEOUT_S = 0.5
 def redis_client(url: str, *, name: str, timeout_s: float = 5.0, connections_max: int = 50) -> redis.Redis:
     """A Redis client for `redis://`, `rediss://`, `unix://` or `redis+sentinel://[user:password@]host:port,host:port/SERVICE`.
 
-    It connects on first use. `name` is what CLIENT LIST shows. Raises SettingsError for a URL of another kind.
+    With `?password_file=PATH` the password is read from that file for each new connection, so that it can change
+    without a restart. It connects on first use. `name` is what CLIENT LIST shows. Raises SettingsError for a URL of
+    another kind.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
@@ -32,6 +35,9 @@ def redis_client(url: str, *, name: str, timeout_s: float = 5.0, connections_max
         "client_name": name,
         "health_check_interval": 15,
     }
+    url, provider = _provider(url)
+    if provider is not None:
+        options["credential_provider"] = provider
     if url.startswith("redis+sentinel://"):
         return _sentinel_client(url, options)
     try:
@@ -39,6 +45,22 @@ def redis_client(url: str, *, name: str, timeout_s: float = 5.0, connections_max
     except ValueError as error:
         raise SettingsError(f"the Redis URL {_without_password(url)!r} cannot be used: {error}") from None
     return redis.Redis(connection_pool=pool)
+
+
+def _provider(url: str) -> tuple[str, PasswordFile | None]:
+    """The URL without what names the user and the file of his password, and what reads that file."""
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    path = dict(query).get(PASSWORD_FILE)
+    if path is None:
+        return url, None
+    if not path or parts.password is not None:
+        raise SettingsError(
+            f"the Redis URL {_without_password(url)!r} cannot be used: give a password, or the path of its file"
+        )
+    left = urlencode([(name, value) for name, value in query if name != PASSWORD_FILE])
+    bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{'?' * bool(left)}{left}"
+    return bare, PasswordFile(_decoded(parts.username), path)
 
 
 def _sentinel_client(url: str, options: dict[str, Any]) -> redis.Redis:

@@ -116,3 +116,11 @@ class AuditError(InstrumentCacheError):
 
 class QualityError(InstrumentCacheError):
     """A check of the data's quality that could not be made, or a result of one that cannot be used."""
+
+
+class HolderUnavailable(Unavailable):
+    """The place where secrets lie for their consumers does not answer, or refuses to read or write."""
+
+
+class RotationError(InstrumentCacheError):
+    """A secret that cannot be rotated as it is. No consumer is worse off than before."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from instrument_cache.settings import Environment, environment
 
@@ -141,6 +142,10 @@ class Instance:
         return f"redis://:{self.secret('redis_password')}@127.0.0.1:{self.port('redis')}/0"
 
     @property
+    def _password_file(self) -> str:
+        return str(self.home / "secrets" / "redis_password")
+
+    @property
     def options(self) -> tuple[str, ...]:
         """The optional parts that this instance runs."""
         path = self.home / "conf" / "options"
@@ -161,7 +166,8 @@ class Instance:
             **self.registry_setting(),
             "ICACHE_DATASET": DATASET,
             "ICACHE_CONTRACTS": str(PROJECT / "contracts"),
-            "ICACHE_REDIS_URL": self.redis_url,
+            # They read the password for each connection, so that it can be rotated while they run.
+            "ICACHE_REDIS_URL": f"redis://127.0.0.1:{self.port('redis')}/0?password_file={quote(self._password_file)}",
             "ICACHE_KAFKA_BOOTSTRAP": self.kafka,
             "ICACHE_FLINK_URL": self.url("flink"),
             "ICACHE_S3_ENDPOINT": self.url("s3"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from instrument_cache.doctor.model import Finding
 from instrument_cache.doctor.text import duration
+from instrument_cache.password_file import PASSWORD_FILE
 from instrument_cache.readiness.model import Check
 from instrument_cache.reports import Summary
 from instrument_cache.settings import Environment
@@ -80,7 +81,7 @@ def of_redis(config: Mapping[str, str], info: Mapping[str, Any], url: str) -> It
     yield _check(
         "redis-evicts-nothing", 4, policy == "noeviction", f"maxmemory-policy is {policy!r}", "set it to noeviction"
     )
-    closed = bool(parts.password)
+    closed = bool(parts.password or PASSWORD_FILE in parse_qs(parts.query))
     yield _check("redis-password", 4, closed, "Redis asks for a password", "set requirepass, and ICACHE_REDIS_URL")
     limited = int(config.get("maxmemory", 0) or 0) > 0
     sentence = "Redis has a maxmemory, so that it refuses writes before the machine runs out"
