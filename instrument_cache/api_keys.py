@@ -60,6 +60,11 @@ def parse(text: str) -> ApiKey | None:
     return ApiKey(match[1], match[2]) if match else None
 
 
+def new_key() -> str:
+    """A key that nobody believes yet."""
+    return f"icache_{secrets.token_hex(6)}_{secrets.token_hex(32)}"
+
+
 def hash_of(secret: str) -> str:
     """SHA-256. A slow hash protects secrets that people choose; nobody guesses 256 random bits at any speed."""
     return hashlib.sha256(secret.encode()).hexdigest()
@@ -92,11 +97,28 @@ class KeyStore:
 
     def create(self, client: str, datasets: Sequence[str], expires_at: int | None = None) -> str:
         """A new key, as its client must send it. It cannot be shown again."""
-        id_, secret = secrets.token_hex(6), secrets.token_hex(32)
-        record = ApiKeyRecord(hash_of(secret), client, tuple(datasets), int(time.time()), expires_at)
-        if not self._do("set", PREFIX + id_, msgspec.json.encode(record), nx=True):
-            raise InstrumentCacheError(f"the id {id_!r} is taken, by chance; create the key again")
-        return f"icache_{id_}_{secret}"
+        text = new_key()
+        self.admit(text, ApiKeyRecord("", client, tuple(datasets), int(time.time()), expires_at))
+        return text
+
+    def admit(self, text: str, like: ApiKeyRecord) -> None:
+        """Believe a key that was made elsewhere, with the rights and the times of `like`. Again changes nothing."""
+        key = parse(text)
+        if key is None:
+            raise InstrumentCacheError("an API key must be of the form icache_ID_SECRET")
+        record = msgspec.structs.replace(like, hash=hash_of(key.secret), revoked_at=None)
+        if self._do("set", PREFIX + key.id, msgspec.json.encode(record), nx=True):
+            return
+        (there,) = self.get([key.id])
+        if there is None or not matches(there, key.secret):
+            raise InstrumentCacheError(f"the id {key.id!r} is taken, by chance; create the key again")
+        if there.revoked_at is not None:
+            self._do("set", PREFIX + key.id, msgspec.json.encode(msgspec.structs.replace(there, revoked_at=None)))
+
+    def idle_s(self, id_: str) -> int | None:
+        """For how long nobody has read the key's record, in seconds; None if there is none. This does not count."""
+        found: int | None = self._do("object", "IDLETIME", PREFIX + id_)
+        return found
 
     def revoke(self, id_: str) -> ApiKeyRecord:
         """Mark a key as revoked; its record stays. Raises InstrumentCacheError if there is no such key."""

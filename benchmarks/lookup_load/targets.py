@@ -22,10 +22,10 @@ from urllib.parse import quote
 import httpx
 
 from benchmarks.lookup_load.stock import export
+from instrument_cache.api_keys import KeyStore
 from instrument_cache.contract import Contract
 from instrument_cache.errors import InstrumentCacheError
 from local_stack.instance import DATASET, PROJECT, Instance
-from lookup_app.protection.key_store import KeyStore
 from tests.servers import free_port
 
 OURS: Final = "instrument-cache"

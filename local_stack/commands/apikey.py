@@ -11,10 +11,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from instrument_cache.api_keys import ALL, ApiKeyRecord, KeyStore
 from instrument_cache.errors import InstrumentCacheError
 from instrument_cache.settings import environment
 from local_stack.instance import DATASET, Instance
-from lookup_app.protection.key_store import ALL, ApiKeyRecord, KeyStore
 
 console = Console(highlight=False, soft_wrap=True)
 _DAY_S = 86_400

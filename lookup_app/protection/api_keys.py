@@ -6,18 +6,22 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from itertools import islice
 from typing import Final, Protocol
 
 import structlog
 
+from instrument_cache.api_keys import ALL, ApiKey, ApiKeyRecord, matches, parse
 from instrument_cache.errors import StoreUnavailable
+from lookup_app.problems import Problem, ProblemType
 from lookup_app.protection.identity import Identity, Remembered, keys_unavailable, unauthenticated
-from lookup_app.protection.key_store import ALL, ApiKey, ApiKeyRecord, matches, parse
 from lookup_app.protection.settings import ApiKeySettings
 
 logger = structlog.get_logger()
 # After a read that failed, for so long nobody waits for Redis again.
 PAUSE_S: Final = 1.0
+# So often all known keys are laid aside, to see which of them are still used.
+ASIDE_S: Final = 60.0
 
 
 class Records(Protocol):
@@ -28,6 +32,9 @@ class Records(Protocol):
 
 class ApiKeys:
     """A `Scheme` for the header `X-API-Key`. `known` are the keys that were checked and still hold.
+
+    Known keys are read again and again, and from time to time laid aside until they come once more. So Redis's
+    `OBJECT IDLETIME` of a key tells for how long nobody has come with it, and a rotation knows when the old one may go.
 
     Times in seconds: `monotonic` for ages, `wall` (since 1970) for the expiry of keys.
     """
@@ -46,6 +53,8 @@ class ApiKeys:
         self._schemes, self._monotonic, self._wall = schemes, monotonic, wall
         self._closed_until_s = -math.inf
         self._is_away = False
+        self._aside: dict[str, tuple[Identity, float]] = {}  # and when each was checked
+        self._aside_at_s = monotonic()
         self._ended = threading.Event()
 
     def start(self) -> None:
@@ -61,9 +70,23 @@ class ApiKeys:
         key = parse(credential)
         if key is None:
             raise self._refused("it is not of the form icache_ID_SECRET")
-        identity = self._checked(key, self._read(key, now_s), now_s)
+        identity = self._laid_aside(credential, now_s, self._settings.ttl_s / 2)
+        if identity is None:
+            identity = self._asked_for(credential, key, now_s)
         self.known.remember(credential, identity)
         return identity
+
+    def _asked_for(self, credential: str, key: ApiKey, now_s: float) -> Identity:
+        """As Redis says, or, while it is away, as it said when the key was laid aside."""
+        try:
+            return self._checked(key, self._read(key, now_s), now_s)
+        except Problem as problem:
+            if problem.kind is not ProblemType.KEYS_UNAVAILABLE:
+                self._aside.pop(credential, None)
+                raise
+            if (identity := self._laid_aside(credential, now_s, self._settings.age_s_max)) is None:
+                raise
+            return identity
 
     def refresh(self) -> None:
         """Look at every known key once more. While Redis is away they hold on, up to their set age."""
@@ -83,6 +106,22 @@ class ApiKeys:
                 self.known.renew(credential, self._identity(record, now_s))
             else:
                 self.known.forget(credential)
+        if now_s - self._aside_at_s >= ASIDE_S:
+            self._lay_aside(now_s)
+
+    def _lay_aside(self, now_s: float) -> None:
+        """Forget the known keys, but as far as they are needed while Redis is away."""
+        kept = {text: held for text, held in self._aside.items() if held[0].until_s > now_s and text not in self.known}
+        new = {text: (identity, now_s) for text, identity in list(self.known.items())}
+        self._aside = {**new, **dict(islice(kept.items(), max(self._settings.keys_max - len(new), 0)))}
+        self._aside_at_s = now_s
+        self.known.forget_all()
+
+    def _laid_aside(self, credential: str, now_s: float, age_s: float) -> Identity | None:
+        """A key that was checked not longer ago than that, if it still holds."""
+        identity, checked_at_s = self._aside.get(credential, (None, -math.inf))
+        holds = identity is not None and identity.until_s > now_s and now_s - checked_at_s < age_s
+        return identity if holds else None
 
     def _run(self) -> None:
         while not self._ended.wait(self._settings.ttl_s / 2):

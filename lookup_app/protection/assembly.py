@@ -32,8 +32,8 @@ def create_protection(
         tokens = JwtTokens(settings.jwt, datasets, schemes)
         tokens.keys.start()
     if settings.api_keys is not None:
+        from instrument_cache.api_keys import KeyStore
         from lookup_app.protection.api_keys import ApiKeys
-        from lookup_app.protection.key_store import KeyStore
 
         api_keys = ApiKeys(settings.api_keys, datasets, KeyStore.connect(redis_url, redis_timeout_s / 2), schemes)
         api_keys.start()

@@ -16,11 +16,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from instrument_cache.api_keys import KeyStore, parse
 from instrument_cache.connections import redis_client
 from instrument_cache.errors import InstrumentCacheError, StoreUnavailable
 from lookup_app.config import LookupSettings
 from lookup_app.protection.assembly import create_protection
-from lookup_app.protection.key_store import KeyStore, parse
 from lookup_app.protection.settings import ApiKeySettings, ProtectionSettings, RateSettings
 from tests.integration.lookup_app.conftest import CONTRACT_PATH, PROJECT
 from tests.integration.lookup_app.servers import RedisServer, wait_until

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from docs.screenshots.take import OPTIONS
-from lookup_app.protection.key_store import KeyStore
+from instrument_cache.api_keys import KeyStore
 from tests.integration.lookup_app.servers import Granian, RedisServer
 
 APPLE = {"cusip": "037833100", "pme": "P-1", "name": "Apple Inc", "symbol": "AAPL", "currency": "USD"}

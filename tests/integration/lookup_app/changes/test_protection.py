@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from lookup_app.protection.key_store import KeyStore
+from instrument_cache.api_keys import KeyStore
 from tests.integration.lookup_app.changes.scene import Listener, World
 from tests.servers import wait_until
 from tests.unit.lookup_app.protection.issuer import AUDIENCE, ISSUER, KEYS, token

@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from instrument_cache.api_keys import KeyStore
 from instrument_cache.connections import redis_client
 from instrument_cache.store.redis import RedisStore
-from lookup_app.protection.key_store import KeyStore
 from tests.integration.lookup_app.hot_path.corpus import APPLE, BROKEN, DELETED, MICROSOFT, REQUESTS, Request
 from tests.integration.lookup_app.servers import PROJECT, RedisServer, wait_until
 from tests.integration.lookup_app.test_bad_input import RAW, exchange

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from instrument_cache.api_keys import ApiKeyRecord, hash_of, parse
 from instrument_cache.errors import StoreUnavailable
 from lookup_app.problems import Problem, ProblemType
-from lookup_app.protection.api_keys import ApiKeys
+from lookup_app.protection.api_keys import ASIDE_S, ApiKeys
 from lookup_app.protection.identity import Identity
-from lookup_app.protection.key_store import ApiKeyRecord, hash_of, parse
 from lookup_app.protection.settings import ApiKeySettings
 
 ID, SECRET = "0123456789ab", "f" * 64
@@ -117,6 +117,42 @@ def test_without_redis_known_keys_go_on_up_to_their_age(records: Records) -> Non
     records.away = False
     records.keys.refresh()
     assert records.keys.known[KEY].until_s == identity.until_s + 30
+
+
+def test_a_key_that_nobody_sends_is_read_no_more(records: Records) -> None:
+    records.keys.identify(KEY, records.now_s)
+    records.now_s += ASIDE_S
+    records.keys.refresh()
+    assert not records.keys.known
+    records.keys.refresh()
+    assert records.reads == 3
+    records.now_s += 1
+    records.keys.identify(KEY, records.now_s)
+    assert records.reads == 3, "it was read a moment ago"
+    assert KEY in records.keys.known
+
+
+def test_a_key_that_comes_back_after_a_while_is_asked_for(records: Records) -> None:
+    records.keys.identify(KEY, records.now_s)
+    records.now_s += ASIDE_S
+    records.keys.refresh()
+    records.now_s += 10
+    records.away = True
+    assert records.keys.identify(KEY, records.now_s).client == "api-key:desk-1", "it goes on up to its age"
+    records.keys.known.forget_all()
+    records.now_s += 51
+    assert refusal(records, KEY).kind is ProblemType.KEYS_UNAVAILABLE
+
+
+def test_a_revoked_key_is_not_believed_because_it_was_laid_aside(records: Records) -> None:
+    records.keys.identify(KEY, records.now_s)
+    records.now_s += ASIDE_S
+    records.keys.refresh()
+    records.now_s += 10
+    records.change(revoked_at=5000)
+    assert refusal(records, KEY).kind is ProblemType.UNAUTHENTICATED
+    records.away = True
+    assert refusal(records, KEY).kind is ProblemType.KEYS_UNAVAILABLE
 
 
 def test_without_redis_one_request_a_second_waits_for_it(records: Records) -> None:
