@@ -188,6 +188,7 @@ class Instance:
             "ICACHE_LOOKUP_URL": self.url("lookup"),
             "ICACHE_AIRFLOW_URL": self.url("airflow"),
             "ICACHE_DOCTOR_FOLDERS": f"{self.home}:{self.home / 'data'}",
+            "ICACHE_DOCTOR_SUPERVISOR_LOG": str(self.home / "log" / "supervisor.log"),
             "ICACHE_LOG_FORMAT": os.environ.get("ICACHE_LOG_FORMAT", "json"),
             "ICACHE_LOG_LEVEL": os.environ.get("ICACHE_LOG_LEVEL", "INFO"),
             **{name: os.environ[name] for name in CHOSEN if name in os.environ},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from instrument_cache.doctor.restarts_part import starts_in
 from instrument_cache.errors import InstrumentCacheError, Unavailable
 from local_stack.components.component import Component
 from local_stack.instance import PROJECT, Instance, write_private
@@ -114,13 +114,10 @@ class Supervisor:
     def restarts(self) -> dict[str, int]:
         """How often each program was started again since the supervisor came up."""
         try:
-            text = self._log.read_text(errors="replace").rpartition("supervisord started with pid")[2]
+            starts = starts_in(self._log.read_text(errors="replace"))
         except FileNotFoundError:
             return {}
-        starts: dict[str, int] = {}
-        for name in re.findall(r"spawned: '([^']+)' with pid", text):
-            starts[name] = starts.get(name, -1) + 1
-        return starts
+        return {name: each.again for name, each in starts.items()}
 
     def _call(self, method: str, *arguments: Any) -> Any:
         transport = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")

@@ -26,6 +26,7 @@ class Part:
         self._asked: Future[Any] | None = None
         self._lock = threading.Lock()
         self._complaint: str | None = None
+        self.answered_s = 0.0  # when it last answered, of time.monotonic()
 
     def ask(self) -> Future[Any]:
         """Begin to ask, or go on waiting for the answer to the question before."""
@@ -37,7 +38,9 @@ class Part:
 
     def _answer(self, asked: Future[Any]) -> None:
         try:
-            asked.set_result(self._question())
+            answer = self._question()
+            self.answered_s = time.monotonic()
+            asked.set_result(answer)
         except BaseException as error:  # whatever it is, the scrape reports the part as away and goes on
             asked.set_exception(error)
 
@@ -79,7 +82,8 @@ class SlowPart:
         error = asked.exception()
         self._part.note(None if error is None else str(error) or type(error).__name__)
         self._answer = None if error else asked.result()
-        self._answered_s = None if error else time.monotonic()
+        # By when it was given: nobody may have looked for hours since.
+        self._answered_s = None if error else self._part.answered_s
         self._asked = None
 
 

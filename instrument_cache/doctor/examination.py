@@ -14,6 +14,7 @@ from instrument_cache.doctor.machine_part import look_at_clocks, look_at_disks
 from instrument_cache.doctor.model import Finding, red_first
 from instrument_cache.doctor.proof_part import look_at_proofs
 from instrument_cache.doctor.redis_part import look_at_redis, look_at_sentinels
+from instrument_cache.doctor.restarts_part import look_at_restarts
 from instrument_cache.doctor.service_part import (
     look_at_airflow,
     look_at_kafka,
@@ -65,3 +66,5 @@ def _optional(env: Environment, clock: Clock) -> Iterator[Part]:
         yield part_of("airflow", look_at_airflow, url)
     if folders := given.get("ICACHE_DOCTOR_FOLDERS"):
         yield part_of("disk", look_at_disks, [Path(folder) for folder in folders.split(":")])
+    if log := given.get("ICACHE_DOCTOR_SUPERVISOR_LOG"):
+        yield part_of("processes", look_at_restarts, Path(log), clock)

@@ -54,17 +54,28 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
     plots: tuple[Plot, ...] = ()
 
 
+class Past(msgspec.Struct, frozen=True):
+    """What the doctor found a short while ago, and when last (ISO 8601, UTC). It is over."""
+
+    finding: Finding
+    seen_at: str
+
+
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """A dataset at one moment (ISO 8601, UTC): what the doctor found not to be well, and all tiles, red first.
 
-    `examined`: the doctor has spoken; before, that it found nothing says nothing.
+    `past`: what was not well within the last minutes, and is now; `well`: what the doctor found to be well.
+    `examined_at` is when it began to look (ISO 8601, UTC), or "" as long as it has not spoken: then that it found
+    nothing says nothing.
     """
 
     dataset: str
     at: str
     findings: tuple[Finding, ...]
     tiles: tuple[Tile, ...]
-    examined: bool = True
+    past: tuple[Past, ...] = ()
+    well: tuple[Finding, ...] = ()
+    examined_at: str = ""
 
     @property
     def severity(self) -> Severity:

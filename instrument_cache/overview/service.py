@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,7 +23,6 @@ from instrument_cache.connections import redis_client
 from instrument_cache.contract import load_contract
 from instrument_cache.dead_letters.service import DeadLetters
 from instrument_cache.dead_letters.statistics import Statistics
-from instrument_cache.doctor import Finding, red_first
 from instrument_cache.feed_state import FeedState
 from instrument_cache.flink_rest import FlinkRest, flink_rest, stream_job_name_prefix
 from instrument_cache.freshness import FreshnessProbe, freshness_limits
@@ -31,6 +30,7 @@ from instrument_cache.kafka import topic_spans
 from instrument_cache.overview import stream_tiles
 from instrument_cache.overview.answers import Answers
 from instrument_cache.overview.backup_tiles import RegionLook, backup_tile, newest_good
+from instrument_cache.overview.doctor_watch import DoctorWatch, Examine
 from instrument_cache.overview.model import Overview, Tile, tiles_red_first
 from instrument_cache.overview.operation_tiles import operation_tiles
 from instrument_cache.overview.stream_tiles import JobLook
@@ -41,8 +41,6 @@ from instrument_cache.store.redis import RedisStore
 # Many who look at once get one answer.
 _KEPT_S: Final = 3.0
 _LETTERS_EVERY_S: Final = 60.0
-_DOCTOR_EVERY_S: Final = 15.0
-Examine = Callable[[], list[Finding]]
 
 
 class Overviews:
@@ -55,7 +53,7 @@ class Overviews:
         self.dataset = self._contract.dataset
         self._deadline_s = self._env.integer("ICACHE_PAGE_DEADLINE_MS", default=4000, low=100, high=30_000) / 1000
         self._probe = FreshnessProbe(self._store, self.dataset, lambda: {}, freshness_limits(self._env))
-        self._doctor = SlowPart(Part("doctor", examine or partial(doctor.examine, self._env)), _DOCTOR_EVERY_S)
+        self._doctor = DoctorWatch(examine or partial(doctor.examine, self._env))
         self._letters = SlowPart(Part("letters", self._count_letters), _LETTERS_EVERY_S)
         self._lock = threading.Lock()
         self._newest: tuple[float, Overview] | None = None
@@ -68,16 +66,21 @@ class Overviews:
             return self._newest[1]
 
     def _look(self) -> Overview:
-        findings = self._doctor.latest()
+        until_s = time.monotonic() + self._deadline_s
+        self._doctor.word()  # the first time it begins to look, while the parts are asked
         letters = self._letters.latest()
         answers = Answers(hear_all(self._parts, self._deadline_s), datetime.now(UTC))
         tiles = [*answers.away(), *self._tiles(answers, letters)]
+        word = self._doctor.word(until_s - time.monotonic())
+        findings = word.findings if word else ()
         return Overview(
             dataset=self.dataset,
             at=answers.now.isoformat(timespec="seconds"),
-            findings=tuple(red_first(each for each in findings or () if each.severity != "ok")),
+            findings=tuple(each for each in findings if each.severity != "ok"),
             tiles=tiles_red_first(tiles),
-            examined=findings is not None,
+            past=word.past if word else (),
+            well=tuple(each for each in findings if each.severity == "ok"),
+            examined_at=word.at.isoformat(timespec="milliseconds") if word else "",
         )
 
     def _tiles(self, answers: Answers, letters: Statistics | None) -> Iterator[Tile]:

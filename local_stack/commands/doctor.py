@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -12,7 +11,6 @@ import msgspec
 from rich.console import Console
 
 from instrument_cache.doctor import Finding, examine, is_red, part_of
-from instrument_cache.doctor.text import duration
 from instrument_cache.errors import InstrumentCacheError
 from instrument_cache.settings import Environment, environment
 from local_stack.components.product import feed_state_file
@@ -21,7 +19,6 @@ from local_stack.stack import parts
 from local_stack.supervisor import Supervisor, SupervisorUnavailable
 
 console = Console(highlight=False, soft_wrap=True)
-_RECENT_S: Final = 300
 _LIMITS: Final = (
     *("ICACHE_DOCTOR_BACKUP_MINUTES_MAX", "ICACHE_DOCTOR_DEADLINE_S", "ICACHE_DOCTOR_PROOF_MINUTES_MAX"),
     *("ICACHE_DOCTOR_REDIS_MS_MAX", "ICACHE_FRESHNESS_LATE_S", "ICACHE_FRESHNESS_STALLED_S"),
@@ -50,18 +47,17 @@ def doctor_environment(instance: Instance) -> Environment:
 
 
 def look_at_processes(instance: Instance) -> Iterator[Finding]:
-    """Every part that does not run, and each that was started again a short while ago."""
-    supervisor = Supervisor(instance)
+    """Every part that does not run."""
     try:
-        states = supervisor.states()
+        states = Supervisor(instance).states()
     except SupervisorUnavailable as error:
         yield Finding("supervisor", "red", str(error), "the stack is down, or its supervisor was killed", "icache up")
         return
     names = [part.name for part in parts(instance)]
-    found = [*_not_running(names, states), *look_at_restarts(supervisor)]
+    found = list(_not_running(names, states))
     yield from found
     if not found:
-        yield Finding("supervisor", "ok", f"all {len(names)} parts run, and none was started again lately")
+        yield Finding("supervisor", "ok", f"all {len(names)} parts run")
 
 
 def _not_running(names: Sequence[str], states: Mapping[str, Any]) -> Iterator[Finding]:
@@ -72,21 +68,6 @@ def _not_running(names: Sequence[str], states: Mapping[str, Any]) -> Iterator[Fi
         why = "it was stopped by hand" if state == "STOPPED" else "it ends as soon as it starts, or starts just now"
         mend = f"icache restart {name}; icache logs {name}"
         yield Finding(name, "red", f"the process of {name} is {state}", why, mend)
-
-
-def look_at_restarts(supervisor: Supervisor) -> Iterator[Finding]:
-    """Each part that was started again a short while ago. Raises SupervisorUnavailable."""
-    restarts = supervisor.restarts()
-    for name, state in supervisor.states().items():
-        since_s = time.time() - state["start"]
-        if restarts.get(name) and state["statename"] == "RUNNING" and since_s < _RECENT_S:
-            yield Finding(
-                name,
-                "warn",
-                f"{name} was started again {duration(since_s)} ago ({restarts[name]} times since the stack is up)",
-                "its process ended: killed, out of memory, or restarted by hand",
-                f"nothing if it happened once; else icache logs {name}",
-            )
 
 
 def _show(found: Sequence[Finding]) -> None:

@@ -73,16 +73,17 @@ def _rounds(
 
 
 def _is_wrong(result: Round | OperationRound) -> bool:
-    if isinstance(result, Round) and (result.false_alarms or is_unnamed(result.named)):
-        return True
-    return bool(result.findings)
+    unnamed = isinstance(result, Round) and (is_unnamed(result.named) or is_unnamed(result.shown))
+    alarms = isinstance(result, Round) and result.false_alarms
+    return bool(result.findings or unnamed or alarms)
 
 
 def _tell(result: Round) -> None:
     click.echo(
         f"{result.fault:22} {result.changes:6} changes, whole after {result.recovery_s:5.1f} s, {_verdict(result)}"
     )
-    click.echo(f"    {result.named or 'NOT NAMED by the doctor'}")
+    click.echo(f"    the doctor: {result.named or 'NOT NAMED'}")
+    click.echo(f"    the page: {result.shown or 'NOT NAMED'}")
     for alarm in result.false_alarms:
         click.echo(f"    FALSE ALARM of the doctor before the fault: {alarm}")
 

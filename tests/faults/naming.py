@@ -1,4 +1,5 @@
-"""Whether the doctor names a fault: it is asked every two seconds, from the fault's begin until the stack is whole.
+"""Whether a fault is named: by the doctor, asked every two seconds from the fault's begin until the stack is whole, and
+by the operator's page, open in a browser all the time.
 
 Most faults are seen while they last. Those that are over within a second or two (a killed process that the supervisor
 starts again, flushed scripts) are named as something that has happened: who was started again, when, and why.
@@ -11,13 +12,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Final, NamedTuple
 
-from instrument_cache.doctor import Finding, examine, part_of
+from instrument_cache.doctor import Finding, examine
+from instrument_cache.overview.model import Overview
+from instrument_cache.overview.service import Overviews
 from instrument_cache.settings import Environment
-from local_stack.commands.doctor import look_at_restarts
 from local_stack.components.product import feed_state_file
 from tests.faults.fault_stack import FaultStack
+from tests.servers import wait_until
 
 NAMED_S_MAX: Final = 60.0
 _PAUSE_S: Final = 2.0
@@ -60,17 +64,23 @@ class Naming:
     def __init__(self, stack: FaultStack, fault: str) -> None:
         self._stack, self._fault = stack, fault
         self._flushed = max(map(_flushed, examine_stack(stack)), default=0) if fault == "redis-script-flush" else 0
-        self._began_s = time.monotonic()
+        self.began_s, self._began_at = time.monotonic(), time.time()
         self._lock = threading.Lock()
         self.named: Named | None = None
 
     def look(self) -> None:
         """One examination. Some take ten seconds, so several may be under way."""
         for finding in examine_stack(self._stack):
-            after_s = time.monotonic() - self._began_s
+            after_s = time.monotonic() - self.began_s
             if self._names(finding, after_s):
                 with self._lock:
                     self.named = self.named or Named(after_s, finding.severity, finding.part, finding.sentence)
+
+    def named_by(self, seen_s: float, page: Overview) -> Named | None:
+        """What a page that was seen at `seen_s` (of time.monotonic()) says of the fault."""
+        after_s = seen_s - self.began_s
+        found = next((each for each in _told_since(self._began_at, page) if self._names(each, after_s)), None)
+        return found and Named(after_s, found.severity, found.part, found.sentence)
 
     def _names(self, finding: Finding, after_s: float) -> bool:
         part, sentence = EXPECTED[self._fault]
@@ -79,6 +89,17 @@ class Naming:
         if self._fault == "redis-script-flush":
             return _flushed(finding) > self._flushed
         return finding.severity != "ok" and _is_of_now(finding, after_s)
+
+
+def _told_since(began_at: float, page: Overview) -> Iterator[Finding]:
+    """What the doctor saw since a moment (in seconds since 1970), and not what the page still holds of before."""
+    if page.examined_at and _seconds(page.examined_at) >= began_at:
+        yield from (*page.findings, *page.well)
+    yield from (past.finding for past in page.past if _seconds(past.seen_at) >= began_at)
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
 
 
 def _is_of_now(finding: Finding, after_s: float) -> bool:
@@ -92,16 +113,20 @@ def _flushed(finding: Finding) -> int:
     return int(found[1]) if found else 0
 
 
-def examine_stack(stack: FaultStack) -> list[Finding]:
-    """What the doctor says. It reaches Redis as the stream does: through the proxy. There is no Airflow here."""
+def environment_of(stack: FaultStack) -> Environment:
+    """What doctor and page are told. They reach Redis through the proxy; there is no Airflow, and no second region."""
     settings = stack.instance.settings()
     absent = ("ICACHE_AIRFLOW_URL", "ICACHE_S3_SECOND_ENDPOINT")
     own = {
         "ICACHE_REDIS_URL": stack.proxy.url(stack.instance),
         "ICACHE_FEED_STATE_FILE": str(feed_state_file(stack.instance)),
     }
-    env = Environment({**{name: settings[name] for name in settings if name not in absent}, **own})
-    return examine(env, more=[part_of("supervisor", look_at_restarts, stack.supervisor)])
+    return Environment({**{name: settings[name] for name in settings if name not in absent}, **own})
+
+
+def examine_stack(stack: FaultStack) -> list[Finding]:
+    """What the doctor says."""
+    return examine(environment_of(stack))
 
 
 def lasting_reds(stack: FaultStack) -> tuple[str, ...]:
@@ -116,7 +141,7 @@ def _red(stack: FaultStack) -> dict[str, str]:
 
 
 def is_unnamed(named: Named | None) -> bool:
-    """True if the doctor did not name the fault in time."""
+    """True if the fault was not named in time."""
     return named is None or named.after_s > NAMED_S_MAX
 
 
@@ -142,3 +167,38 @@ def naming(stack: FaultStack, fault: str) -> Iterator[Naming]:
             doctor.look()
         for look in looks:
             look.join(NAMED_S_MAX)
+
+
+class OpenPage:
+    """The operator's page as a browser has it open, which asks for it every so often. Use it in a `with`."""
+
+    def __init__(self, overviews: Overviews, every_s: float) -> None:
+        self._overviews, self._every_s = overviews, every_s
+        self._seen: list[tuple[float, Overview]] = []
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> OpenPage:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closed.set()
+        self._thread.join(NAMED_S_MAX)
+
+    def _watch(self) -> None:
+        while not self._closed.is_set():
+            page = self._overviews.look()
+            self._seen.append((time.monotonic(), page))
+            self._closed.wait(self._every_s)
+
+    def named(self, fault: Naming, within_s: float = NAMED_S_MAX) -> Named | None:
+        """What it first said of the fault; None if that time has passed since the fault began, and it has not."""
+        found: list[Named] = []
+
+        def has_named() -> bool:
+            found.extend(named for look in [*self._seen] if (named := fault.named_by(*look)))
+            return bool(found) or time.monotonic() - fault.began_s > within_s
+
+        wait_until(has_named, within_s + 1, what="a page that names the fault")
+        return found[0] if found else None

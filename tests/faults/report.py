@@ -13,13 +13,14 @@ from typing import Final
 from benchmarks.machine import cpu_model
 from local_stack.instance import PROJECT
 from tests.faults.checker import NAMES, tally
+from tests.faults.naming import Named
 from tests.faults.rounds import Round
 
 PAGE: Final = PROJECT / "docs" / "reliability.md"
 BEGIN: Final = "<!-- written by make test-faults -->"
 END: Final = "<!-- end -->"
 COLUMNS: Final = (
-    *("fault", "rounds", "seed", "changes during faults", "recovery, longest (s)"),
+    *("fault", "rounds", "seed", "changes during faults", "recovery, longest (s)", "doctor (s)", "page (s)"),
     *("missing", "stale", "extra", "regressions", "account", "other", "date"),
 )
 # Findings that have a column of their own, and into which the others go.
@@ -36,9 +37,16 @@ def row(rounds: Sequence[Round], date: str) -> str:
     cells = [
         *(rounds[0].fault, len(rounds), rounds[0].seed, sum(done.changes for done in rounds)),
         f"{max(done.recovery_s for done in rounds):.0f}",
+        *(_latest([done.named for done in rounds]), _latest([done.shown for done in rounds])),
         *(found["missing"], found["stale"], found["extra"], found["regression"], account, other, date),
     ]
     return f"| {' | '.join(map(str, cells))} |"
+
+
+def _latest(named: Sequence[Named | None]) -> str:
+    """After how many seconds it was named at the latest."""
+    seconds = [each.after_s for each in named if each]
+    return f"{max(seconds):.0f}" if len(seconds) == len(named) else "never"
 
 
 def merged(

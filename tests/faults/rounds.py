@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from instrument_cache.kafka import read_to_end
+from instrument_cache.overview.service import Overviews
 from local_stack.instance import DATASET
 from local_stack.synthetic import synthetic_cusip, synthetic_rows
 from tests.faults.checker import Finding, Observed, check
 from tests.faults.expected import Expected, LogRecord, expected_of
 from tests.faults.fault_stack import FaultStack, running_fault_stack
 from tests.faults.faults import FAULTS, Situation
-from tests.faults.naming import Named, lasting_reds, naming
+from tests.faults.naming import Named, OpenPage, environment_of, lasting_reds, naming
 from tests.faults.product_account import counted
 from tests.faults.traffic import (
     LOG_KEYS,
@@ -37,13 +38,17 @@ RECOVERY_S: Final = 240.0
 _RECORDS_BEFORE: Final = 100
 _LETTERS_TIMEOUT_S: Final = 60.0
 _CALM_S: Final = 1.0
+# As the page's own script has it; in a short round somebody loads it again and again.
+_PAGE_EVERY_S: Final = 15.0
+_PAGE_SHORT_EVERY_S: Final = 5.0
 
 
 @dataclass(frozen=True)
 class Round:
     """`changes`: records that reached the log during the fault. `recovery_s`: from its end until all of them, and
     whatever else the log held then, are applied, one job runs and every part serves. `named`: what the doctor said of
-    it, None if it never named it. `false_alarms`: what it called red before the fault."""
+    it, and `shown` what the operator's page did; None if they never named it. `false_alarms`: what the doctor called
+    red before the fault."""
 
     fault: str
     seed: int
@@ -52,6 +57,7 @@ class Round:
     findings: tuple[Finding, ...]
     named: Named | None
     false_alarms: tuple[str, ...]
+    shown: Named | None
 
 
 @dataclass
@@ -61,10 +67,15 @@ class Field:
     stack: FaultStack
     readers: Readers
     writers: tuple[SourceWriter, LogWriter]
+    overviews: Overviews
     log: list[LogRecord] = field(default_factory=list)
 
     def run(self, fault: str, seed: int, long: bool = False) -> Round:
         """One round of one fault. The stack is whole before and after it, or AssertionError tells why not."""
+        with OpenPage(self.overviews, _PAGE_EVERY_S if long else _PAGE_SHORT_EVERY_S) as page:
+            return self._run(page, fault, seed, long)
+
+    def _run(self, page: OpenPage, fault: str, seed: int, long: bool) -> Round:
         before = self.stack.log_ends()
         with writing(*self.writers):
             wait_until(
@@ -80,7 +91,8 @@ class Field:
             time.sleep(_CALM_S)
         self.writers[1].flush()
         self.stack.settle(RECOVERY_S)
-        return Round(fault, seed, changes, recovery_s, tuple(self._check()), doctor.named, false_alarms)
+        findings = tuple(self._check())
+        return Round(fault, seed, changes, recovery_s, findings, doctor.named, false_alarms, page.named(doctor))
 
     def _recover(self) -> float:
         """Wait until the stack is whole again and has applied what the log held then. Returns when that was."""
@@ -162,4 +174,4 @@ def running_field(seed: int) -> Iterator[Field]:
         numbers = [*range(SOURCE_KEYS), *range(LOG_KEYS_START, LOG_KEYS_START + LOG_KEYS)]
         writers = (SourceWriter(stack.source, seed), LogWriter(stack.instance.kafka, seed))
         with Readers(stack.instance, numbers) as readers:
-            yield Field(stack, readers, writers)
+            yield Field(stack, readers, writers, Overviews(environment_of(stack)))

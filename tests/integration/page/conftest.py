@@ -25,6 +25,12 @@ from tests.integration.page.site import USERS, Site
 from tests.servers import free_port, free_port_offset, process, stack_component, wait_until
 from tests.unit.plugins.fake_flink import FakeFlink
 
+# Parts that are not there.
+ABSENT = (
+    *("ICACHE_SOURCE_URL", "ICACHE_LOOKUP_URL", "ICACHE_AIRFLOW_URL"),
+    *("ICACHE_DOCTOR_FOLDERS", "ICACHE_DOCTOR_SUPERVISOR_LOG"),
+)
+
 
 @pytest.fixture(scope="package")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
@@ -48,7 +54,7 @@ def site(instance: Instance, migrated: AirflowHome, tmp_path_factory: pytest.Tem
             "ICACHE_FRESHNESS_LATE_S": "3600",
             "ICACHE_FRESHNESS_STALLED_S": "3600",
         }
-        for absent in ("ICACHE_SOURCE_URL", "ICACHE_LOOKUP_URL", "ICACHE_AIRFLOW_URL", "ICACHE_DOCTOR_FOLDERS"):
+        for absent in ABSENT:
             settings.pop(absent, None)
         env = Environment(settings)
         ensure_backup_buckets(env)

@@ -63,7 +63,7 @@ class Site:
         everything = [*found["tiles"], *found["findings"]]
         wrong = {each["part"]: each["sentence"] for each in everything if each["severity"] != "ok"}
         assert not wrong, wrong
-        return bool(found["examined"])
+        return bool(found["examined_at"])
 
     def all_well(self) -> None:
         """Every part is there, and every operation has proved what it should."""

@@ -12,7 +12,7 @@ from tests.servers import free_port
 
 PARTS = {
     *("redis", "kafka", "flink-jobmanager", "feed", "source", "lookup", "airflow", "s3:first", "s3:second"),
-    *("stream", "account", "rejects", "proofs", "clock", "disk"),
+    *("stream", "account", "rejects", "proofs", "clock", "disk", "processes"),
 }
 
 
@@ -35,6 +35,7 @@ def test_everything_is_away_and_named_red_first(tmp_path: Path) -> None:
             "ICACHE_AIRFLOW_URL": f"http://{nowhere}",
             "ICACHE_FEED_STATE_FILE": str(tmp_path / "none"),
             "ICACHE_DOCTOR_FOLDERS": f"{tmp_path}:/nowhere",
+            "ICACHE_DOCTOR_SUPERVISOR_LOG": str(tmp_path / "none"),
         }
     )
     began_s = time.monotonic()

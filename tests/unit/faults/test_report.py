@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.faults.checker import Finding
+from tests.faults.naming import Named
 from tests.faults.operations import report as operations_report
 from tests.faults.operations.rounds import OperationRound, Wrong
 from tests.faults.report import BEGIN, COLUMNS, END, PAGE, merged, row
@@ -13,7 +14,11 @@ PAGE_TEXT = f"# Title\n\n{BEGIN}\n{END}\n\nAfterwards.\n"
 
 
 def rounds(fault: str, *findings: Finding) -> list[Round]:
-    return [Round(fault, 7, 100, 2.4, (), None, ()), Round(fault, 8, 150, 11.6, findings, None, ())]
+    soon, late = (Named(after_s, "red", "redis", "Redis does not answer") for after_s in (1.4, 16.6))
+    return [
+        Round(fault, 7, 100, 2.4, (), soon, (), soon),
+        Round(fault, 8, 150, 11.6, findings, soon, (), late),
+    ]
 
 
 def cells(line: str) -> dict[str, str]:
@@ -24,6 +29,13 @@ def test_a_row_sums_the_rounds_and_keeps_the_first_seed_and_the_longest_recovery
     found = cells(row(rounds("kill-redis"), "2025-01-01"))
     assert (found["rounds"], found["seed"], found["changes during faults"]) == ("2", "7", "250")
     assert (found["recovery, longest (s)"], found["account"], found["missing"]) == ("12", "exact", "0")
+    assert (found["doctor (s)"], found["page (s)"]) == ("1", "17")
+
+
+def test_a_fault_that_was_not_named_shows() -> None:
+    unnamed = [*rounds("kill-redis"), Round("kill-redis", 9, 100, 2.4, (), None, (), None)]
+    found = cells(row(unnamed, "2025-01-01"))
+    assert (found["doctor (s)"], found["page (s)"]) == ("never", "never")
 
 
 def test_findings_show_in_their_columns() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime
 
 from instrument_cache.doctor import Finding
 from instrument_cache.overview.service import Overviews
@@ -45,6 +46,14 @@ def test_a_doctor_that_takes_long_holds_up_nobody_and_is_shown_when_it_has_spoke
         return [Finding("redis", "warn", "It is slow."), Finding("kafka", "ok", "Well.")]
 
     overviews = Overviews(nowhere(), examine=examine)
-    assert (overviews.look().findings, overviews.look().examined) == ((), False)
+    assert (overviews.look().findings, overviews.look().examined_at) == ((), "")
+    now = datetime.now(UTC)
     spoken.set()
     wait_until(lambda: [each.sentence for each in overviews.look().findings] == ["It is slow."], 30, what="the doctor")
+    assert [each.sentence for each in overviews.look().well] == ["Well."]
+    assert datetime.fromisoformat(overviews.look().examined_at) <= now, "it is of when it began to look"
+
+
+def test_the_first_look_has_the_word_of_a_doctor_that_is_quick() -> None:
+    overviews = Overviews(nowhere(), examine=lambda: [Finding("redis", "red", "It is away.")])
+    assert [each.sentence for each in overviews.look().findings] == ["It is away."]
