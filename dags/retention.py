@@ -1,6 +1,6 @@
 """## Purpose
-Removes what has aged out by the settings: reports and Data Docs, dead-letter archives, releases and states of the job,
-and folders that a killed submission left. Each night, or by hand with a form.
+Removes what has aged out by the settings: reports, Data Docs and profiles, dead-letter archives, releases and states of
+the job, and folders that a killed submission left. Each night, or by hand with a form.
 
 1. `settle`: chain what waits on the audit trail, so that no report goes before the trail has it.
 2. `remove`: remove what has aged out; a dry run only lists it.

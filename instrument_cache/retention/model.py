@@ -14,6 +14,7 @@ class Kind(StrEnum):
 
     REPORT = "reports"
     DATA_DOCS = "data_docs"
+    PROFILE = "quality_profiles"
     ARCHIVE = "dead_letter_archives"
     RELEASE = "releases"
     STATE = "job_states"

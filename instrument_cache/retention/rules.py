@@ -34,9 +34,26 @@ def chained_reports(names: Collection[str], chained: Collection[str]) -> Iterato
 
 
 def data_docs(objects: ObjectStore, dataset: str, before: datetime) -> Iterator[Item]:
-    """Runs of the quality check in which nothing was written since."""
+    """Runs of the quality check in which nothing was written since; those of the newest good profiles stay."""
+    good = _newest_good(objects, dataset)
     for folder in _idle(objects, f"quality/{dataset}/runs/", before):
-        yield Item(Kind.DATA_DOCS, folder, "older than ICACHE_REPORTS_KEEP_DAYS")
+        run = folder.rstrip("/").rpartition("/")[2]
+        if not any(profile.endswith(f"-{run}.json") for profile in good):
+            yield Item(Kind.DATA_DOCS, folder, "older than ICACHE_QUALITY_KEEP_DAYS")
+
+
+def good_profiles(objects: ObjectStore, dataset: str, before: datetime) -> Iterator[Item]:
+    """Profiles that were written before. The newest one of each input stays: the next run is measured against it."""
+    good = _newest_good(objects, dataset)
+    for name, written in objects.written(f"quality/{dataset}/good/"):
+        if written < before and name not in good:
+            yield Item(Kind.PROFILE, name, "older than ICACHE_QUALITY_KEEP_DAYS")
+
+
+def _newest_good(objects: ObjectStore, dataset: str) -> set[str]:
+    """The newest profile of each input, whatever its age. Their names begin with their time."""
+    names = sorted(objects.keys(f"quality/{dataset}/good/"))
+    return set({name.rpartition("/")[0]: name for name in names}.values())
 
 
 def archives(objects: ObjectStore, dataset: str, before: datetime) -> Iterator[Item]:

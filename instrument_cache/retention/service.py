@@ -47,8 +47,10 @@ class Retention:
         return Removed(True, items[:ITEMS_MAX], [], len(set(old) - chained))
 
     def _others(self) -> Iterator[Item]:
-        before = self._before(keep_reports_days(self._env))
-        yield from rules.data_docs(self.objects, self.dataset, before)
+        # No less than an address of a page is valid for.
+        quality_days = self._env.integer("ICACHE_QUALITY_KEEP_DAYS", default=90, low=7, high=36500)
+        yield from rules.data_docs(self.objects, self.dataset, self._before(quality_days))
+        yield from rules.good_profiles(self.objects, self.dataset, self._before(quality_days))
         archive_days = self._env.integer("ICACHE_ARCHIVE_KEEP_DAYS", default=1095, low=100, high=36500)
         yield from rules.archives(self.objects, self.dataset, self._before(archive_days))
         if state := job_state(self.objects, self.dataset):

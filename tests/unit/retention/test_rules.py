@@ -116,6 +116,21 @@ def test_a_report_goes_only_once_the_trail_has_it(objects: MemoryObjects) -> Non
     assert [item.name for item in rules.chained_reports(found, {old})] == [old]
 
 
+def test_the_newest_good_profile_of_each_input_stays_with_its_run(objects: MemoryObjects) -> None:
+    good, runs = "quality/instruments/good", "quality/instruments/runs"
+    first = written(objects, f"{good}/cache/2020-01-01T10-00-00-manual__a.json", OLD)
+    written(objects, f"{good}/cache/2020-01-02T10-00-00-manual__b.json", OLD)
+    written(objects, f"{good}/source/2020-01-01T10-00-00-manual__c.json", OLD)
+    written(objects, f"{good}/backup/2020-01-01T10-00-00-manual__d.json", NEW)
+    for run in ("manual__a", "manual__b", "manual__c", "manual__e"):
+        written(objects, f"{runs}/{run}/cache.json", OLD)
+        written(objects, f"{runs}/{run}/index.html", OLD)
+    written(objects, f"{runs}/manual__new/cache.json", NEW)
+    assert [item.name for item in rules.good_profiles(objects, "instruments", before())] == [first]
+    gone = [item.name for item in rules.data_docs(objects, "instruments", before())]
+    assert gone == [f"{runs}/manual__a/", f"{runs}/manual__e/"]
+
+
 def test_only_empty_folders_of_a_day_ago_go(tmp_path: Path) -> None:
     for name in ("icache-release-empty", "icache-release-full", "icache-release-new", "other"):
         (tmp_path / name).mkdir()
