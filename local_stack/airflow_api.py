@@ -70,6 +70,11 @@ class AirflowApi:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         return str(self._call("GET", path, headers={"Accept": "application/json"})["content"])
 
+    def page(self) -> dict[str, Any]:
+        """What the operator's page shows, as programs get it."""
+        found: dict[str, Any] = self._call("GET", "/instrument-cache/overview.json")
+        return found
+
     def _call(self, method: str, path: str, taken: tuple[int, ...] = (), **options: Any) -> Any:
         """The answer's JSON. A status in `taken` says that an earlier try of the same call was carried out."""
         try:

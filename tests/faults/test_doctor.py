@@ -1,4 +1,4 @@
-"""`icache doctor` on a whole stack: nothing is red while it is well, and everything that is planted is named."""
+"""`icache doctor` and the page on a whole stack: nothing is red while it is well, and all that is planted is named."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from instrument_cache.connections import redis_client
 from instrument_cache.doctor import Finding
 from instrument_cache.reject_gate import RejectGate, RejectLimits, clear_alarm
 from instrument_cache.reports import Summary
+from local_stack.airflow_api import AirflowApi
 from local_stack.instance import DATASET
 from local_stack.stack import component
 from local_stack.supervisor import Supervisor
@@ -35,17 +36,21 @@ PLANTED = {
     **{name: {"is STOPPED"} for name in STOPPED if name != "lookup"},
 }
 
+# The processes themselves are known to the supervisor, and only the command asks it.
+ON_PAGE = PLANTED.keys() - {name for name in STOPPED if name != "lookup"}
+
 
 @pytest.mark.timeout(600)
-def test_the_doctor_names_what_is_planted_in_a_whole_stack(stack: Stack) -> None:
+def test_the_doctor_and_the_page_name_what_is_planted_in_a_whole_stack(stack: Stack) -> None:
     stack.settle()
-    wait_until(lambda: not red(stack), 120, what="a stack in which nothing is red")
+    airflow = AirflowApi(stack.instance)
+    wait_until(lambda: not red(stack) and not red_on_page(airflow), 120, what="a stack in which nothing is red")
     with _planted(stack) as plant_proofs:
         began_s = time.monotonic()
 
         def all_named() -> bool:
             plant_proofs()  # a backup that was under way may have reported meanwhile
-            unnamed.append(_unnamed(red(stack)))
+            unnamed.append([*_unnamed(red(stack)), *(ON_PAGE - red_on_page(airflow))])
             return not unnamed[-1]
 
         unnamed: list[list[str]] = []
@@ -56,6 +61,11 @@ def test_the_doctor_names_what_is_planted_in_a_whole_stack(stack: Stack) -> None
             assert finding.why, finding
             assert finding.mend, finding
     wait_until(lambda: stack.cli("doctor").returncode == 0, 120, what="a stack in which nothing is red again")
+
+
+def red_on_page(airflow: AirflowApi) -> set[str]:
+    """The parts that the operator's page calls red by the word of the doctor."""
+    return {found["part"] for found in airflow.page()["findings"] if found["severity"] == "red"}
 
 
 def red(stack: Stack) -> list[Finding]:

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from local_stack.airflow_api import AirflowApi
-from tests.faults.test_doctor import red
+from tests.faults.naming import NAMED_S_MAX
+from tests.faults.test_doctor import red, red_on_page
 from tests.faults.test_kill import workers
 from tests.faults.traffic import traffic
 from tests.servers import wait_until
@@ -21,6 +22,7 @@ from tests.stack import Stack
 SEEN_S_MAX = 60.0
 REPLACED_S_MAX = 300.0
 UPTIME_S = 65.0
+NAMED_BY = {"stream", "flink-job"}
 
 
 @pytest.mark.timeout(900)
@@ -36,9 +38,16 @@ def test_a_worker_that_hangs_turns_the_watch_red_within_a_minute_and_is_replaced
         os.kill(hung, signal.SIGSTOP)
         began_s = time.monotonic()
         scraped: list[str] = []
+        shown_s: list[float] = []
+
+        def is_shown() -> bool:
+            if not shown_s and red_on_page(airflow) & NAMED_BY:
+                shown_s.append(time.monotonic() - began_s)
+            return bool(shown_s)
 
         def is_red() -> bool:
             scraped.append(verdict(stack))
+            is_shown()
             return state(airflow, watching) == "failed"
 
         wait_until(is_red, SEEN_S_MAX, what="the red watch")
@@ -46,7 +55,10 @@ def test_a_worker_that_hangs_turns_the_watch_red_within_a_minute_and_is_replaced
         assert stack.flink.job(job).state == "RUNNING", "Flink knows nothing of it"
         wait_until(lambda: verdict(stack) == "stalled", 10, what=f"the verdict after {set(scraped)}")
         # The doctor looks for some ten seconds: the job may be on its way out by then.
-        assert {found.part for found in red(stack)} & {"stream", "flink-job"}
+        assert {found.part for found in red(stack)} & NAMED_BY
+        wait_until(is_shown, NAMED_S_MAX, what="a page that names it")
+        print(f"on the page after {shown_s[0]:.1f} s")
+        assert shown_s[0] < NAMED_S_MAX
         log = airflow.task_log("stream_instruments", watching, "watch_job")
         assert re.search(rf"job {job} is RUNNING but applies nothing\. .* in partitions? [\d, ]+ since \d\d:", log), log
         assert "docs/runbook/freshness.md" in log

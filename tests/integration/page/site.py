@@ -57,6 +57,11 @@ class Site:
         found = self.get("overview.json", "ann").raise_for_status().json()
         return {tile["part"]: tile["severity"] for tile in found["tiles"]}
 
+    def finding(self, part: str) -> dict[str, str]:
+        """What the doctor says of a part that is not well, as the page has it now; nothing if it is well."""
+        found = self.get("overview.json", "ann").raise_for_status().json()["findings"]
+        return next((each for each in found if each["part"] == part), {})
+
     def check_all_well(self) -> bool:
         """Fails with what is not."""
         found = self.get("overview.json", "ann").raise_for_status().json()

@@ -159,13 +159,37 @@ def test_red_things_come_first_and_say_what_to_do(ill: Site, tab: Tab, pictures:
     assert severities == sorted(severities, key=["red", "warn", "ok"].index)
     job = page.locator("article[data-part=job]")
     expect(job).to_contain_text("Start stream_instruments, unless the stream was stopped on purpose.")
-    wait_until(lambda: "flink-job" in ill.get("overview.json", "ann").text, 60, what="the doctor's word")
+    wait_until(lambda: ill.finding("flink-job").get("severity") == "red", 60, what="the doctor's word")
     page.reload()
     expect(page.get_by_role("heading", name="What the doctor found")).to_be_visible()
     picture(page, pictures, "operator-page-red")
     page.set_viewport_size({"width": 360, "height": 740})
     page.emulate_media(color_scheme="dark")
     picture(page, pictures, "operator-page-phone", full=False)
+
+
+def test_what_the_doctor_finds_is_red_with_its_sentence_what_mends_it_and_its_runbook(ill: Site, tab: Tab) -> None:
+    wait_until(lambda: ill.finding("flink-job").get("severity") == "red", 60, what="the doctor's word")
+    told = ill.finding("flink-job")
+    page = tab.open()
+    found = page.locator("section[aria-labelledby=findings] article.red[data-part=flink-job]")
+    expect(found.locator(".badge")).to_have_text("Red")
+    for text in (told["sentence"], told["why"], told["mend"]):
+        expect(found).to_contain_text(text)
+    found.get_by_role("link", name="Runbook").click()
+    assert page.url.endswith(f"/instrument-cache/docs/runbook/{told['runbook']}.md")
+    expect(page.get_by_role("heading", name=told["runbook"], exact=True)).to_be_visible()
+
+
+def test_what_is_over_and_what_is_well_are_told_too(ill: Site, tab: Tab) -> None:
+    ill.flink.status = 503
+    wait_until(lambda: ill.finding("flink-jobmanager").get("severity") == "red", 60, what="a Flink that is away")
+    ill.flink.status = 200
+    wait_until(lambda: not ill.finding("flink-jobmanager"), 60, what="a Flink that is back")
+    page = tab.open()
+    expect(page.locator("#past")).to_contain_text("flink-jobmanager, at ")
+    page.locator("#well summary").click()
+    expect(page.locator("#well")).to_contain_text("Redis answers in")
 
 
 def test_what_others_wrote_is_text_and_nothing_else(attacked: Site, tab: Tab) -> None:
