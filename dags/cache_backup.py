@@ -32,14 +32,13 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from airflow.timetables.trigger import CronTriggerTimetable
 
 from instrument_cache_airflow.assets import BACKUP, CACHE
+from instrument_cache_airflow.schedules import schedule_of
 
 
 @dag(
-    # With neither a start date nor time to run late, the first run waits for its time.
-    schedule=CronTriggerTimetable("*/15 * * * *", timezone="UTC", run_immediately=timedelta()),
+    schedule=schedule_of("cache_backup", "*/15 * * * *"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=60),

@@ -28,16 +28,15 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
-from airflow.timetables.trigger import CronTriggerTimetable
 
 from instrument_cache_airflow.assets import CACHE
 from instrument_cache_airflow.operators.approve_if_needed import ApproveIfNeeded
 from instrument_cache_airflow.reconcile_form import order_of, reconcile_form
+from instrument_cache_airflow.schedules import schedule_of
 
 
 @dag(
-    # With neither a start date nor time to run late, the first run waits for its time.
-    schedule=CronTriggerTimetable("5 * * * *", timezone="UTC", run_immediately=timedelta()),
+    schedule=schedule_of("cache_reconcile", "5 * * * *"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=3),

@@ -31,18 +31,17 @@ from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
 from airflow.timetables.assets import AssetOrTimeSchedule
-from airflow.timetables.trigger import CronTriggerTimetable
 
 from instrument_cache_airflow.assets import BACKUP
 from instrument_cache_airflow.operators.report_quality import ReportQualityOperator
 from instrument_cache_airflow.operators.stop_stream import StopStreamIfNeeded
 from instrument_cache_airflow.quality_form import order_of, quality_form
+from instrument_cache_airflow.schedules import schedule_of
 
 
 @dag(
-    # With neither a start date nor time to run late, the first run waits for its time.
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("35 * * * *", timezone="UTC", run_immediately=timedelta()),
+        timetable=schedule_of("data_quality", "35 * * * *"),
         assets=[BACKUP],  # type: ignore[list-item] # its annotation is the one of Airflow's server
     ),
     catchup=False,

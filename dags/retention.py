@@ -29,14 +29,13 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, task
-from airflow.timetables.trigger import CronTriggerTimetable
 
 from instrument_cache_airflow.began import began
+from instrument_cache_airflow.schedules import schedule_of
 
 
 @dag(
-    # With neither a start date nor time to run late, the first run waits for its time.
-    schedule=CronTriggerTimetable("40 3 * * *", timezone="UTC", run_immediately=timedelta()),
+    schedule=schedule_of("retention", "40 3 * * *"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=3),

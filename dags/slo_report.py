@@ -28,14 +28,13 @@ from typing import Any
 
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowFailException
-from airflow.timetables.trigger import CronTriggerTimetable
 
 from instrument_cache_airflow.report_forms import slo_form
+from instrument_cache_airflow.schedules import schedule_of
 
 
 @dag(
-    # With neither a start date nor time to run late, the first run waits for its time.
-    schedule=CronTriggerTimetable("10 6 * * *", timezone="UTC", run_immediately=timedelta()),
+    schedule=schedule_of("slo_report", "10 6 * * *"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=1),

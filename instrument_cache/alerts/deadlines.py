@@ -37,17 +37,26 @@ class Overdue(NamedTuple):
     sentence: str
 
 
-def overdue(incidents: Incidents, known: frozenset[str], now_us: int) -> Iterator[Overdue]:
+def overdue(
+    incidents: Incidents, known: frozenset[str], now_us: int, pauses_s: Mapping[str, float] | None = None
+) -> Iterator[Overdue]:
     """Those of `known` (the operations that this deployment has) that are late. One is watched from the first look on.
 
-    Raises StoreUnavailable.
+    `pauses_s`: operation → seconds between two runs, of those that run at other times than by default. Raises
+    StoreUnavailable.
     """
     watched = {name: DEADLINES[name] for name in DEADLINES if name in known}
     for name in watched:
         incidents.begin_to_watch(name, now_us)
     green_us = incidents.green_at_us()
-    for name, (tier, limit_s) in watched.items():
+    for name, (tier, default_s) in watched.items():
+        limit_s = max(default_s, _turns_s((pauses_s or {}).get(name, 0.0)))
         silent_s = (now_us - green_us.get(name, now_us)) / 1e6
         if silent_s > limit_s:
             late = f"No run of {name} was green for {span_text(silent_s)} (limit {span_text(limit_s)})."
             yield Overdue(name, tier, f"{late} Is it switched on, and is the scheduler up?")
+
+
+def _turns_s(pause_s: float) -> float:
+    """Three turns, or of what runs seldom one with a day's grace."""
+    return min(3 * pause_s, pause_s + _DAY)

@@ -67,9 +67,11 @@ def tell_of_overdue(dag_ids: Iterable[str]) -> list[str]:
     from instrument_cache.alerts.service import Alerts
     from instrument_cache.clock import SystemClock
     from instrument_cache.settings import environment
+    from instrument_cache_airflow.schedules import longest_pause_s
 
-    alerts = Alerts(environment())
-    found = list(overdue(alerts.incidents, frozenset(dag_ids), SystemClock().now_us()))
+    alerts, known = Alerts(environment()), frozenset(dag_ids)
+    pauses_s = {name: longest_pause_s(name) for name in known}
+    found = list(overdue(alerts.incidents, known, SystemClock().now_us(), pauses_s))
     for name, tier, said in found:
         url = _url(name)
         alerts.trouble(

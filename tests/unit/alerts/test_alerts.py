@@ -210,3 +210,12 @@ def test_what_did_not_happen_is_overdue(incidents: Incidents) -> None:
     assert late.sentence.startswith("No run of cache_backup was green for 60 min (limit 50 min).")
     incidents.note_green("cache_backup", 2 * HOUR_US)
     assert list(overdue(incidents, known, 2 * HOUR_US + 1)) == []
+
+
+def test_who_runs_less_often_has_longer(incidents: Incidents) -> None:
+    known = frozenset({"cache_backup"})
+    assert list(overdue(incidents, known, HOUR_US)) == []
+    each_hour = {"cache_backup": 3600.0}
+    assert list(overdue(incidents, known, 4 * HOUR_US, each_hour)) == []
+    (late,) = overdue(incidents, known, 4 * HOUR_US + 1, each_hour)
+    assert "(limit 3 h)" in late.sentence
