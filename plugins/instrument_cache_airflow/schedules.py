@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _LOOKED_AT: Final = 100
+# Airflow works out when a first run is due each time that it reads the file. If it reads it between that time and the
+# scheduler's look, the run would be lost, and with it a day or a week.
+_FIRST_RUN_LATE: Final = timedelta(minutes=3)
+_SELDOM_S: Final = 12 * 3600
 
 
 def setting_of(dag_id: str) -> str:
@@ -27,8 +31,7 @@ def schedule_of(dag_id: str, default: str, env: Environment | None = None) -> Cr
     """A cron expression of five fields, in UTC. Raises SettingsError: Airflow then shows it as an import error."""
     name = setting_of(dag_id)
     expression = (env or environment()).text(name, default)
-    # With neither a start date nor time to run late, the first run waits for its time.
-    timetable = CronTriggerTimetable(expression, timezone="UTC", run_immediately=timedelta())
+    timetable = _timetable(expression, timedelta())
     try:
         timetable.validate()
         if len(expression.split()) != 5:
@@ -36,14 +39,23 @@ def schedule_of(dag_id: str, default: str, env: Environment | None = None) -> Cr
     except Exception as error:
         rule = f"it must be a cron expression of five fields, such as {default!r}"
         raise SettingsError(f"{name} is {expression!r}; {rule} ({error})") from None
-    return timetable
+    return _timetable(expression, _FIRST_RUN_LATE) if _longest_pause_s(timetable) >= _SELDOM_S else timetable
+
+
+def _timetable(expression: str, first_run_late: timedelta) -> CronTriggerTimetable:
+    """Without a start date the first run waits for its time, or begins at most so late."""
+    return CronTriggerTimetable(expression, timezone="UTC", run_immediately=first_run_late)
 
 
 def longest_pause_s(dag_id: str, env: Environment | None = None) -> float:
     """Seconds between two runs, if a setting says when the operation runs; else 0. Raises SettingsError."""
     if not (given := (env or environment()).variables.get(setting_of(dag_id))):
         return 0.0
-    times = islice(_times(schedule_of(dag_id, given, env)), _LOOKED_AT)
+    return _longest_pause_s(schedule_of(dag_id, given, env))
+
+
+def _longest_pause_s(timetable: CronTriggerTimetable) -> float:
+    times = islice(_times(timetable), _LOOKED_AT)
     return max(((after - before).total_seconds() for before, after in pairwise(times)), default=0.0)
 
 

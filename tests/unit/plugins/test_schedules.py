@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from airflow.timetables.base import TimeRestriction
 
 from instrument_cache.errors import SettingsError
 from instrument_cache.settings import Environment
@@ -42,6 +43,24 @@ def test_the_longest_pause_is_that_of_the_setting() -> None:
     assert longest_pause_s("retention", Environment({})) == 0.0
     assert longest_pause_s("retention", env("0 */6 * * *")) == 6 * HOUR_S
     assert longest_pause_s("retention", env("0 8,18 * * *")) == 14 * HOUR_S
+
+
+def first_run(expression: str) -> datetime:
+    """When the scheduler begins the first run, if the file is read now."""
+    free = TimeRestriction(earliest=None, latest=None, catchup=False)
+    timetable = schedule_of("retention", expression, Environment({}))
+    info = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=free)
+    assert info is not None
+    return info.run_after
+
+
+def test_a_first_run_that_is_seldom_is_not_lost_if_its_file_is_read_at_its_time() -> None:
+    now = datetime.now(UTC)
+    long_ago = now - timedelta(minutes=30)
+    assert first_run(f"{now.minute} {now.hour} * * *") <= now
+    assert first_run(f"{now.minute} {now.hour} * * {now.isoweekday() % 7}") <= now
+    assert first_run(f"{long_ago.minute} {long_ago.hour} * * *") > now
+    assert first_run(f"{now.minute} * * * *") > now, "the next one comes soon enough"
 
 
 def test_every_operation_with_a_time_has_its_setting_on_a_laptop_and_in_the_documentation() -> None:
