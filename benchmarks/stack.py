@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -44,17 +46,42 @@ def operations_stack(logs: Path | None, report: Callable[[str], None]) -> Iterat
     The source stands for one on a machine of its own, so it gives way to what is measured.
     """
     source = replace(SIMULATOR, command=_giving_way)
-    with _running([REDIS, KAFKA, S3, S3_SECOND, source], logs, report) as instance:
+    with _running([REDIS, KAFKA, S3, S3_SECOND, source], logs, report, _OneSession) as instance:
         yield instance
 
 
+class _OneSession(Supervisor):
+    """Its programs share the benchmark's session, as all parts of a laptop's stack share one, Airflow's tasks too.
+
+    Where the kernel groups programs by session, a task gives way only to programs of its own.
+    """
+
+    def _launch(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        # A group of its own: Ctrl-C is for the benchmark, which stops it.
+        process = subprocess.Popen(
+            [*command, "--nodaemon"],
+            env=self._instance.base_environment(),
+            cwd=PROJECT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )
+        threading.Thread(target=process.wait, daemon=True).start()
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+
 @contextmanager
-def _running(components: list[Component], logs: Path | None, report: Callable[[str], None]) -> Iterator[Instance]:
+def _running(
+    components: list[Component],
+    logs: Path | None,
+    report: Callable[[str], None],
+    kind: type[Supervisor] = Supervisor,
+) -> Iterator[Instance]:
     with tempfile.TemporaryDirectory(prefix="icache-benchmark-") as home:
         instance = Instance(Path(home), Instance.from_environment().tools, free_port_offset())
         check_machine(instance)
         try:
-            _start(instance, components, report)
+            _start(instance, kind(instance), components, report)
             yield instance
         finally:
             report("stopping")
@@ -63,9 +90,10 @@ def _running(components: list[Component], logs: Path | None, report: Callable[[s
                 shutil.copytree(instance.folder("log"), logs, dirs_exist_ok=True)
 
 
-def _start(instance: Instance, components: list[Component], report: Callable[[str], None]) -> None:
+def _start(
+    instance: Instance, supervisor: Supervisor, components: list[Component], report: Callable[[str], None]
+) -> None:
     instance.make_secrets()
-    supervisor = Supervisor(instance)
     supervisor.ensure(components)
     for component in components:
         report(f"starting {component.name}")

@@ -5,42 +5,24 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 import sys
-from typing import Final
-
-_NICE: Final = 10
-# The kernel lets a program run for milliseconds before one that wakes up gets its turn, however nice it is. The
-# shortest slice that it takes ends that (Linux 6.12 and later; an older one passes it over).
-_SLICE_NS: Final = 100_000
-_SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274}
-
-
-class _Attributes(ctypes.Structure):
-    """`struct sched_attr` of the kernel, first version. For ordinary programs `runtime` is the slice."""
-
-    _fields_ = (
-        ("size", ctypes.c_uint32),
-        ("policy", ctypes.c_uint32),
-        ("flags", ctypes.c_uint64),
-        ("nice", ctypes.c_int32),
-        ("priority", ctypes.c_uint32),
-        ("runtime", ctypes.c_uint64),
-        ("deadline", ctypes.c_uint64),
-        ("period", ctypes.c_uint64),
-    )
+from contextlib import suppress
 
 
 def give_way() -> None:
-    """From now on this thread, and what it starts, yields to others at once. It cannot be taken back."""
-    os.nice(max(0, _NICE - os.getpriority(os.PRIO_PROCESS, 0)))
-    number = _SCHED_SETATTR.get(platform.machine())
-    if sys.platform == "linux" and number:
-        given = _Attributes(size=ctypes.sizeof(_Attributes), nice=os.getpriority(os.PRIO_PROCESS, 0), runtime=_SLICE_NS)
-        # What a kernel or a container refuses is passed over: the priority above stands.
-        ctypes.CDLL(None).syscall(number, 0, ctypes.byref(given), 0)
+    """From now on this thread, and what it starts, runs only where nothing else wants to. It cannot be taken back.
+
+    A lower priority (`nice`) is not enough: the kernel lets even the nicest program run on, until its slice or a tick
+    of the clock ends, before one that wakes up gets its turn. One under this policy makes room at once.
+
+    The kernel weighs programs within one group of its scheduler. Between two (containers, and sessions where it groups
+    by session) the groups' own shares decide.
+    """
+    if sys.platform == "linux":
+        # What a container refuses is passed over: it goes on as everybody does.
+        with suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 if __name__ == "__main__":

@@ -50,10 +50,12 @@ class Supervisor:
             return
         self.await_end()
         self._socket.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
+        self._wait_up(self._launch([sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]))
+
+    def _launch(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """It goes to the background, into a session of its own."""
         environment = self._instance.base_environment()
-        done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
-        self._wait_up(done)
+        return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
 
     def _update(self) -> None:
         """Give a running supervisord the configuration; programs whose own part changed are started anew later."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final
 
 import redis
@@ -24,7 +24,6 @@ from instrument_cache.contract import load_contract
 from instrument_cache.give_way import give_way
 from instrument_cache.reconcile.plan import Order
 from instrument_cache.reconcile.service import Reconcile
-from instrument_cache.reconcile.settled import FEED_S
 from local_stack.instance import DATASET, PROJECT, Instance
 from local_stack.synthetic import synthetic_cusip
 
@@ -35,7 +34,8 @@ _READS_PER_S: Final = 500.0
 _CONNECTIONS: Final = 8
 _DRIFTED: Final = 100
 _WARM_UP_S: Final = 1.0
-_SHARE_READ: Final = 0.6
+# Seconds of reading per million instruments, less than a run takes.
+_READ_US: Final = 25
 
 
 def measure(keys: int, logs: Path | None, status: Status) -> Result:
@@ -46,13 +46,16 @@ def measure(keys: int, logs: Path | None, status: Status) -> Result:
         fill_source(instance, keys)
         status("filling the cache")
         fill_cache(instance, contract)
-        status("reconciling with drift")
         drift(instance, keys)
-        first = run_task(instance, "with-drift")
         with ours(instance, UNCACHED, 0, instance.folder("log")) as target:
-            # The second run finds nothing to wait for; the reads end before it does.
-            reads = _reads(instance, target, keys, (first.took_s - FEED_S) * _SHARE_READ, status)
-    return _result(keys, first, reads)
+            reads = _Reads(instance, target, keys, status)
+            seconds = max(5.0, keys * _READ_US / 1e6)
+            # The first run finds the drift and repairs it, the second finds nothing.
+            for run_id in ("with-drift", "without-drift"):
+                reads.alone_for(seconds)
+                reads.beside_run(run_id, seconds)
+            reads.alone_for(seconds)
+    return _result(keys, reads)
 
 
 def drift(instance: Instance, keys: int) -> None:
@@ -84,82 +87,90 @@ def reconcile(run_id: str) -> dict[str, Any]:
     return service.report(run_id).numbers
 
 
-@dataclass(frozen=True)
 class _Reads:
-    """The same reads `alone`, before and after, and `beside` a reconciliation that took `run`."""
+    """Reads through the lookup service without its cache, at a schedule that does not wait for answers.
 
-    alone: tuple[Load, Load]
-    beside: Load
-    run: Timed
+    `alone` was measured before, between and after the `runs`, `beside` during each.
+    """
 
-    @property
-    def alone_p99_us(self) -> float:
-        """Of both: what else the machine does changes from one to the other."""
-        return sum(load.p99_us for load in self.alone) / len(self.alone)
+    def __init__(self, instance: Instance, target: Target, keys: int, status: Status) -> None:
+        self._instance, self._target, self._status = instance, target, status
+        self._generator = Generator(instance.folder("run"))
+        self._requests = [target.single(synthetic_cusip(number * 7919 % keys)) for number in range(20_000)]
+        self.alone: list[Load] = []
+        self.beside: list[Load] = []
+        self.runs: list[Timed] = []
 
-    @property
-    def errors(self) -> int:
-        return sum(load.errors for load in (*self.alone, self.beside))
+    def alone_for(self, seconds: float) -> None:
+        """Measure with nothing else at work."""
+        self._status("reading from a quiet cache")
+        self.alone.append(self._load(seconds))
 
+    def beside_run(self, run_id: str, seconds: float) -> None:
+        """Measure beside a run."""
+        self._status(f"reading beside a reconciliation {run_id}")
+        with ThreadPoolExecutor(1) as pool:
+            run = pool.submit(run_task, self._instance, run_id)
+            self.beside.append(self._load(seconds))
+            self.runs.append(run.result())
 
-def _reads(instance: Instance, target: Target, keys: int, seconds: float, status: Status) -> _Reads:
-    """Reads through the lookup service without its cache, at a schedule that does not wait for answers."""
-    generator = Generator(instance.folder("run"))
-    requests = [target.single(synthetic_cusip(number * 7919 % keys)) for number in range(20_000)]
-
-    def load() -> Load:
-        return generator.run(
-            target.port, requests, connections=_CONNECTIONS, rate=_READS_PER_S, seconds=seconds, warm_up_s=_WARM_UP_S
+    def _load(self, seconds: float) -> Load:
+        return self._generator.run(
+            self._target.port,
+            self._requests,
+            connections=_CONNECTIONS,
+            rate=_READS_PER_S,
+            seconds=seconds,
+            warm_up_s=_WARM_UP_S,
         )
 
-    status("reading from a quiet cache")
-    quiet = load()
-    status("reading beside a reconciliation")
-    done: list[Timed] = []
-    beside = threading.Thread(target=lambda: done.append(run_task(instance, "beside-reads")))
-    beside.start()
-    busy = load()
-    beside.join()
-    status("reading from a quiet cache again")
-    return _Reads((quiet, load()), busy, done[0])
+    @property
+    def added_p99_percent(self) -> float:
+        """Of the means: what else the machine does changes from one to the next."""
+        return (fmean(load.p99_us for load in self.beside) / fmean(load.p99_us for load in self.alone) - 1) * 100
 
 
-def _result(keys: int, first: Timed, reads: _Reads) -> Result:
-    added_percent = (reads.beside.p99_us / reads.alone_p99_us - 1) * 100
-    (before, after), beside, second = reads.alone, reads.beside, reads.run
+def _result(keys: int, reads: _Reads) -> Result:
+    took_s, memory_mb = max(run.took_s for run in reads.runs), max(run.memory_mb for run in reads.runs)
     goals = (
-        Goal("took_s", first.took_s, TOOK_S_MAX),
-        Goal("memory_mb", max(first.memory_mb, second.memory_mb), MEMORY_MB_MAX),
-        Goal("added_p99_percent", added_percent, ADDED_P99_PERCENT_MAX),
+        Goal("took_s", took_s, TOOK_S_MAX),
+        Goal("memory_mb", memory_mb, MEMORY_MB_MAX),
+        Goal("added_p99_percent", reads.added_p99_percent, ADDED_P99_PERCENT_MAX),
     )
+    first, second = reads.runs
     figures = {
         "cpu_s": first.cpu_s,
-        "took_beside_reads_s": second.took_s,
-        "p99_alone_us": float(before.p99_us),
-        "p99_beside_us": float(beside.p99_us),
-        "p99_alone_again_us": float(after.p99_us),
-        "p95_alone_us": float(before.p95_us),
-        "p95_beside_us": float(beside.p95_us),
-        "p50_alone_us": float(before.p50_us),
-        "p50_beside_us": float(beside.p50_us),
-        "read_s": beside.seconds,
+        "first_took_s": first.took_s,
+        "second_took_s": second.took_s,
+        **_percentiles("alone", reads.alone),
+        **_percentiles("beside", reads.beside),
+        "read_s": reads.beside[0].seconds,
         "found": first.result["differences"],
         "repaired": first.result["repaired"],
     }
-    problems = tuple(_problems(first, reads))
-    return Result("reconcile", keys, first.took_s, goals[1].value, goals, figures, problems)
+    return Result("reconcile", keys, took_s, memory_mb, goals, figures, tuple(_problems(reads)))
 
 
-def _problems(first: Timed, reads: _Reads) -> list[str]:
+def _percentiles(name: str, loads: list[Load]) -> dict[str, float]:
+    """Of each window, numbered in the order in which they were measured."""
+    found: dict[str, float] = {}
+    for at, load in enumerate(loads, 1):
+        found |= {f"p50_{name}_{at}_us": load.p50_us, f"p99_{name}_{at}_us": load.p99_us}
+    return found
+
+
+def _problems(reads: _Reads) -> list[str]:
+    first, second = reads.runs
     found = []
     if not first.result["differences"] == first.result["repaired"] >= 2 * _DRIFTED:
         found.append(f"found {first.result['differences']:.0f}, repaired {first.result['repaired']:.0f}")
-    if reads.run.result["equal_ratio"] != 1:
-        found.append(f"after the repair {reads.run.result['equal_ratio']:.6%} of the keys were equal")
-    if reads.beside.seconds + _WARM_UP_S > reads.run.took_s:
-        found.append(f"the run beside the reads ended after {reads.run.took_s:.1f} s, before them")
-    if reads.errors:
-        found.append(f"{reads.errors} reads failed")
+    if second.result["equal_ratio"] != 1:
+        found.append(f"after the repair {second.result['equal_ratio']:.6%} of the keys were equal")
+    for run, load in zip(reads.runs, reads.beside, strict=True):
+        if load.seconds + _WARM_UP_S > run.took_s:
+            found.append(f"a run ended after {run.took_s:.1f} s, before the reads beside it")
+    if errors := sum(load.errors for load in (*reads.alone, *reads.beside)):
+        found.append(f"{errors} reads failed")
     return found
 
 

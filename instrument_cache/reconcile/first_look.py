@@ -22,7 +22,8 @@ from instrument_cache.source.interface import Put, Source
 from instrument_cache.source.whole_snapshot import begun, rows_of
 from instrument_cache.store.interface import VersionedStore
 
-_PAGE_ROWS: Final = 500
+# A few hundred microseconds of work, after which others get their turn.
+_PAGE_ROWS: Final = 64
 _PAGE_KEYS: Final = 500
 
 
@@ -68,7 +69,10 @@ class FirstLook:
         wanted: dict[str, bytes] = {}
         owners: dict[str, Candidate] = {}
         ended: dict[str, Candidate] = {}
-        for put, made in zip(page, self._maker.of_many(page), strict=True):
+        self._pause()
+        expected = self._maker.of_many(page)
+        self._pause()
+        for put, made in zip(page, expected, strict=True):
             if made is None:
                 self.counts.rejected_rows += 1
                 self._expected.add([self._contract.redis_key(put.key).encode(errors="surrogatepass")])
@@ -79,7 +83,7 @@ class FirstLook:
             self._take(put, made, wanted, owners)
         self.counts.rows += len(page)
         self.counts.expected_keys += len(wanted)
-        self._expected.add(key.encode() for key in (*wanted, *ended))
+        self._expected.add([key.encode() for key in (*wanted, *ended)])
         for key in self._store.unequal(wanted):
             self.candidates.add(owners[key])
         self._compare_ended(ended)
@@ -100,14 +104,14 @@ class FirstLook:
             wanted[key], owners[key] = value, claim
 
     def _read_cache(self, progress: Progress) -> None:
-        for prefix in prefixes(self._contract):
-            seen = 0
-            for page in self._store.keys(prefix):
-                self._cached.add(key for key in page if b"\n" not in key)
-                self.counts.unreadable_keys += sum(b"\n" in key for key in page)
-                seen += len(page)
-                progress(f"cache {prefix}", seen, None)
-                self._pause()
+        seen = 0
+        for page in self._store.keys(*prefixes(self._contract)):
+            readable = [key for key in page if b"\n" not in key]
+            self._cached.add(readable)
+            self.counts.unreadable_keys += len(page) - len(readable)
+            seen += len(page)
+            progress("cache", seen, None)
+            self._pause()
 
     def _find_extras(self, shard: int) -> None:
         """The cached keys of a shard that the source did not name."""

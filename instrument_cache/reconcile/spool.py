@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -11,7 +11,8 @@ import msgspec
 
 from instrument_cache.errors import SpoolFull
 
-_BUFFERED_KEYS: Final = 4096
+_BUFFERED_KEYS: Final = 65_536
+_BUFFERED_CANDIDATES: Final = 512
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -32,18 +33,18 @@ class KeySpool:
     def __init__(self, folder: Path, name: str, shards: int) -> None:
         self._paths = [folder / f"{name}-{shard:04}" for shard in range(shards)]
         self._buffers: list[list[bytes]] = [[] for _ in range(shards)]
-        self._flush_at = max(64, _BUFFERED_KEYS * 16 // shards)
-        self._shards = shards
+        self._buffered = 0
 
-    def add(self, keys: Iterable[bytes]) -> None:
+    def add(self, keys: Collection[bytes]) -> None:
         """Raises SpoolFull."""
-        buffers, shards, flush_at = self._buffers, self._shards, self._flush_at
+        buffers, shards = self._buffers, len(self._buffers)
         for key in keys:
-            shard = crc32(key) % shards
-            buffer = buffers[shard]
-            buffer.append(key)
-            if len(buffer) >= flush_at:
+            buffers[crc32(key) % shards].append(key)
+        self._buffered += len(keys)
+        if self._buffered >= _BUFFERED_KEYS:
+            for shard in range(shards):
                 self._flush(shard)
+            self._buffered = 0
 
     def read(self, shard: int) -> set[bytes]:
         """The keys of one shard."""
@@ -75,7 +76,7 @@ class CandidateSpool:
         buffer = self._buffers[shard]
         buffer.append(self._encode(candidate))
         self.total += 1
-        if len(buffer) >= _BUFFERED_KEYS // 8:
+        if len(buffer) >= _BUFFERED_CANDIDATES:
             self._flush(shard)
 
     def read(self, shard: int) -> Iterator[Candidate]:

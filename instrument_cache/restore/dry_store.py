@@ -25,8 +25,8 @@ class DryStore:
     def replace_many(self, replacements: Sequence[Replacement]) -> list[bool]:
         return [True] * len(replacements)
 
-    def keys(self, prefix: str) -> Iterator[list[bytes]]:
-        return self._store.keys(prefix)
+    def keys(self, *prefixes: str) -> Iterator[list[bytes]]:
+        return self._store.keys(*prefixes)
 
 
 def _letter(held: bytes | None, value: bytes) -> str:

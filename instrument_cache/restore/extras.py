@@ -17,7 +17,7 @@ def extras(pages: Iterable[list[bytes]], reader: BackupReader, folder: Path) -> 
     # A spool and a backup put a key into the same shard of as many.
     spool = KeySpool(folder, "cache", len(reader.manifest.shards))
     for page in pages:
-        spool.add(key for key in page if key.isascii() and b"\n" not in key)
+        spool.add([key for key in page if key.isascii() and b"\n" not in key])
     for index, shard in enumerate(reader.manifest.shards):
         held = {key.decode() for key in spool.read(index)}
         if held:

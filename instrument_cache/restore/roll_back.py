@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
 from pathlib import Path
 
 from instrument_cache.backup.entries import Entry
@@ -83,7 +82,7 @@ class RollBack:
         counts.removed += self._replace(held, counts)
 
     def _remove_extras(self, reader: BackupReader, folder: Path, counts: Counts) -> None:
-        pages = chain.from_iterable(self._store.keys(prefix) for prefix in prefixes(self._contract))
+        pages = self._store.keys(*prefixes(self._contract))
         for keys in extras(pages, reader, folder):
             for part in _parts(keys):
                 self._remove_part(part, counts)

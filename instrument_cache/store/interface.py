@@ -123,8 +123,8 @@ class VersionedStore(Protocol):
         """Those of the keys that are there and hold no bytes: of another Redis type. Raises StoreUnavailable."""
         ...
 
-    def keys(self, prefix: str) -> Iterator[list[bytes]]:
-        """Every key that begins with `prefix:`, in pages, whatever it holds; one may come twice.
+    def keys(self, *prefixes: str) -> Iterator[list[bytes]]:
+        """Every key that begins with one of `prefixes` and a colon, in pages, whatever it holds; one may come twice.
 
         Keys that come or go meanwhile may be missing. Raises StoreUnavailable.
         """

@@ -101,8 +101,8 @@ class MemoryStore:
     def foreign(self, keys: Sequence[str]) -> set[str]:
         return set()  # here every key holds bytes
 
-    def keys(self, prefix: str) -> Iterator[list[bytes]]:
-        yield [key.encode() for key, _ in self.scan(prefix)]
+    def keys(self, *prefixes: str) -> Iterator[list[bytes]]:
+        yield from ([key.encode() for key, _ in self.scan(prefix)] for prefix in prefixes)
 
     def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         for key in [key for key in self._held if key.startswith(f"{prefix}:")]:

@@ -273,6 +273,8 @@ def test_the_keys_of_a_prefix_come_whatever_they_hold(store: VersionedStore) -> 
     many = {f"instr:{at}": value(V) for at in range(KEYS_PER_CALL + 7)}
     store.offer({**many, "pme:1": value(V), "instrument:1": value(V), "instr": value(V)})
     assert {key for page in store.keys("instr") for key in page} == {key.encode() for key in many}
+    both = {key for page in store.keys("instr", "pme") for key in page}
+    assert both == {key.encode() for key in (*many, "pme:1")}
 
 
 def test_unequal_names_the_keys_that_hold_other_bytes(store: VersionedStore) -> None:
@@ -292,4 +294,5 @@ def test_what_redis_holds_of_another_type_is_unequal_and_keys_may_hold_line_brea
     store = RedisStore(redis_client(redis_url, name="test"), "instruments")
     clean_redis.script_flush()
     assert store.unequal({"instr:list": value(V)}) == ["instr:list"]
+    clean_redis.script_flush()
     assert {key for page in store.keys("instr") for key in page} == {b"instr:list", b"instr:a\ninstr:b"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +12,7 @@ from typing import Any
 
 import click
 
+from local_stack.instance import PROJECT
 from tests.faults import report
 from tests.faults.faults import FAULTS
 from tests.faults.naming import is_unnamed
@@ -19,7 +22,8 @@ from tests.faults.operations.faults import OPERATION_FAULTS
 from tests.faults.operations.rounds import OperationRound, running_operations
 from tests.faults.rounds import Round, running_field
 
-_GROUPS = ("stream", "operations", "airflow")
+_GROUPS = ("drift", "stream", "operations", "airflow")
+_DRIFT_SEEDS = 20
 
 
 @click.command(help=__doc__)
@@ -37,7 +41,7 @@ def main(seed: int | None, rounds: int, faults: tuple[str, ...], short: bool) ->
     seed = int(time.time()) if seed is None else seed
     click.echo(f"seed {seed}, {rounds} rounds of each fault")
     seeds, wanted = range(seed, seed + rounds), set(faults) or {*_GROUPS}
-    wrong = False
+    wrong = "drift" in wanted and _drift_is_missed()
     stream = [fault for fault in FAULTS if wanted & {fault, "stream"}]
     operations = [fault for fault in OPERATION_FAULTS if wanted & {fault, "operations"}]
     if stream:
@@ -48,6 +52,13 @@ def main(seed: int | None, rounds: int, faults: tuple[str, ...], short: bool) ->
     if airflow:
         wrong |= _rounds(running_airflow(), airflow, seeds, short, operations_report.write, _tell_operation)
     sys.exit(wrong)
+
+
+def _drift_is_missed() -> bool:
+    """Drift of every kind under live traffic, which a reconciliation must find."""
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "tests/integration/reconcile/test_drift.py"]
+    environment = {**os.environ, "ICACHE_TEST_SEEDS": str(_DRIFT_SEEDS)}
+    return bool(subprocess.run(command, env=environment, cwd=PROJECT, check=False).returncode)
 
 
 def _rounds(

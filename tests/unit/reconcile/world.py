@@ -50,9 +50,9 @@ class ForeignStore(MemoryStore):
     def foreign(self, keys: object) -> set[str]:
         return self.lists & set(keys)  # type: ignore[call-overload, no-any-return]
 
-    def keys(self, prefix: str) -> Iterator[list[bytes]]:
-        yield from super().keys(prefix)
-        yield [key.encode() for key in self.lists if key.startswith(f"{prefix}:")]
+    def keys(self, *prefixes: str) -> Iterator[list[bytes]]:
+        yield from super().keys(*prefixes)
+        yield [key.encode() for key in self.lists if key.startswith(tuple(f"{prefix}:" for prefix in prefixes))]
 
     def offer(self, values: object, expires_at_ms: object = None) -> str:
         self.lists -= set(values)  # type: ignore[call-overload]
