@@ -158,7 +158,7 @@ def _final_state(store: VersionedStore, batches_: list[dict[str, bytes]]) -> dic
     return dict(store.scan("instr"))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=batches, seed=st.integers(0, 2**32))
 @pytest.mark.parametrize("kind", ["memory", "redis"])
 def test_any_order_duplication_and_replay_end_in_the_same_bytes(
@@ -174,7 +174,7 @@ def test_any_order_duplication_and_replay_end_in_the_same_bytes(
     assert _final_state(make(), [*reversed(batches), *batches]) == expected
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=batches)
 def test_the_twin_answers_letter_for_letter_like_redis(
     request: pytest.FixtureRequest, batches: list[dict[str, bytes]]

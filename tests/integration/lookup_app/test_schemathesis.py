@@ -56,7 +56,7 @@ def app(redis_server: RedisServer, change: Change, make_app: Callable[..., Flask
 
 
 @schema.parametrize()
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=150, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 def test_every_answer_is_one_that_is_described(case: schemathesis.Case, app: Flask) -> None:
     case.operation.app = app
     case.call_and_validate()

@@ -162,7 +162,7 @@ fuzz = st.one_of(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(values=st.lists(fuzz, max_size=6))
 def test_whatever_the_bytes_every_value_is_applied_or_rejected(contract: Contract, values: list[bytes]) -> None:
     kernel = Kernel(contract)

@@ -97,7 +97,7 @@ PUBLISHES = st.lists(st.builds(row, KEYS, st.none() | st.integers(NOW - 3, NOW +
 DELETES = st.lists(KEYS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(PUBLISHES | DELETES, max_size=12))
 def test_it_keeps_the_same_as_the_in_memory_twin(steps: list[list[bytes] | list[str]]) -> None:
     clock = FakeClock(NOW)

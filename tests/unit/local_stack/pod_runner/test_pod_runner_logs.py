@@ -37,7 +37,7 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(chunks=st.lists(st.one_of(st.binary(max_size=50), st.sampled_from([b"\n", b"x" * 40_000, b"a\nb"]))))
 def test_output_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]) -> None:
     log = tmp_path_factory.mktemp("logs") / "log"
