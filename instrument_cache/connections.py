@@ -94,8 +94,27 @@ def _without_password(url: str) -> str:
     return re.sub(r"://[^@/]*@", "://***@", url)
 
 
+def iam_client(url: str | None, access_key: str, secret_key: str, region: str) -> Any:
+    """A client of the API with which the users of S3 get their keys; without a URL, AWS's own."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+    return boto3.client(
+        "iam",
+        endpoint_url=url,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name=region,
+        config=config,
+    )
+
+
 def s3_client(settings: S3Settings, *, silence_s: float = 30.0, tries: int = 5) -> S3Client:
-    """An S3 client for the endpoint, with path-style addresses. It tries again after `silence_s` without a byte."""
+    """An S3 client for the endpoint, with path-style addresses. It tries again after `silence_s` without a byte.
+
+    Keys in a file are read for each request.
+    """
     import boto3
     from botocore.config import Config
 
@@ -106,11 +125,16 @@ def s3_client(settings: S3Settings, *, silence_s: float = 30.0, tries: int = 5) 
         read_timeout=silence_s,
         retries={"mode": "standard", "total_max_attempts": tries},
     )
-    client: S3Client = boto3.client(
+    session: Any = boto3
+    if settings.keys_file:
+        from instrument_cache.keys_file import session_with
+
+        session = boto3.Session(botocore_session=session_with(settings.keys_file))
+    client: S3Client = session.client(
         "s3",
         endpoint_url=settings.endpoint,
-        aws_access_key_id=settings.access_key,
-        aws_secret_access_key=settings.secret_key,
+        aws_access_key_id=settings.access_key or None,
+        aws_secret_access_key=settings.secret_key or None,
         region_name=settings.region,
         config=config,
     )

@@ -20,7 +20,7 @@ logger = structlog.get_logger()
 OPERATIONS: Final = (
     *("reconcile", "backup", "restore", "stream_upgrade", "failover_drill", "dr_drill"),
     *("slo_report", "capacity_report", "readiness_score", "data_quality"),
-    *("dead_letter_replay", "retention", "audit_verify"),
+    *("dead_letter_replay", "retention", "audit_verify", "secret_rotation"),
 )
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 

@@ -18,7 +18,10 @@ RELEASE_MARK: Final = "release.json"
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:
-    """Where an S3 server is, and with which keys. `env` tells where the audit trail of what is written there lies."""
+    """Where an S3 server is, and with which keys: the two, or those that `keys_file` holds at the time of a request.
+
+    `env` tells where the audit trail of what is written there lies.
+    """
 
     endpoint: str
     access_key: str
@@ -26,6 +29,7 @@ class S3Settings:
     bucket: str
     region: str
     env: Environment | None = field(default=None, repr=False, compare=False)
+    keys_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,12 @@ def redis_url(env: Environment | None = None) -> str:
 def s3_settings(env: Environment | None = None) -> S3Settings:
     """The S3 server of checkpoints, savepoints and reports."""
     env = env or environment()
+    keys_file = env.variables.get("ICACHE_S3_KEYS_FILE", "")
     return S3Settings(
         endpoint=env.text("ICACHE_S3_ENDPOINT"),
-        access_key=env.secret("ICACHE_S3_ACCESS_KEY"),
-        secret_key=env.secret("ICACHE_S3_SECRET_KEY"),
+        access_key="" if keys_file else env.secret("ICACHE_S3_ACCESS_KEY"),
+        secret_key="" if keys_file else env.secret("ICACHE_S3_SECRET_KEY"),
+        keys_file=keys_file,
         bucket=env.text("ICACHE_S3_BUCKET", "instrument-cache"),
         region=env.text("ICACHE_S3_REGION", "us-east-1"),
         env=env,
@@ -105,10 +111,12 @@ def s3_second_settings(env: Environment | None = None) -> S3Settings | None:
     endpoint = env.variables.get("ICACHE_S3_SECOND_ENDPOINT")
     if not endpoint:
         return None
+    keys_file = env.variables.get("ICACHE_S3_SECOND_KEYS_FILE", "")
     return S3Settings(
         endpoint=endpoint,
-        access_key=env.secret("ICACHE_S3_SECOND_ACCESS_KEY"),
-        secret_key=env.secret("ICACHE_S3_SECOND_SECRET_KEY"),
+        access_key="" if keys_file else env.secret("ICACHE_S3_SECOND_ACCESS_KEY"),
+        secret_key="" if keys_file else env.secret("ICACHE_S3_SECOND_SECRET_KEY"),
+        keys_file=keys_file,
         bucket=env.text("ICACHE_S3_SECOND_BUCKET", "instrument-cache"),
         region=env.text("ICACHE_S3_SECOND_REGION", "us-east-1"),
         env=env,

@@ -37,6 +37,7 @@ from local_stack.commands.quality import quality
 from local_stack.commands.readiness import readiness
 from local_stack.commands.reconcile import reconcile
 from local_stack.commands.restore import epoch, restore
+from local_stack.commands.secrets import secrets
 from local_stack.commands.stream import stream
 from local_stack.instance import OPTIONAL, Instance
 from local_stack.stack import component
@@ -294,6 +295,7 @@ main.add_command(quality)
 main.add_command(restore)
 main.add_command(readiness)
 main.add_command(reconcile)
+main.add_command(secrets)
 main.add_command(stream)
 
 

@@ -35,6 +35,7 @@ OPERATION_DAGS: Final = (
     "dead_letter_archive",
     "dead_letter_replay",
     "retention",
+    "secret_rotation",
     "audit_verify",
     "failover_drill",
     "dr_drill",

@@ -26,6 +26,7 @@ DEADLINES: Final[Mapping[str, tuple[int, int]]] = {
     "readiness_score": (3, 8 * _DAY),
     "failover_drill": (3, 8 * _DAY),
     "dr_drill": (3, 8 * _DAY),
+    "secret_rotation": (3, 33 * _DAY),
 }
 
 

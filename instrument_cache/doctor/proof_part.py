@@ -19,7 +19,7 @@ _DAGS: Final = {"restore": "cache_restore", "reconcile": "cache_reconcile", "bac
 _RUNBOOKS: Final = frozenset(
     {
         *("cache_restore", "stream_upgrade", "failover_drill", "dr_drill", "data_quality", "audit_verify", "retention"),
-        *("dead_letter_replay", "slo_report", "capacity_report", "readiness_score"),
+        *("dead_letter_replay", "slo_report", "capacity_report", "readiness_score", "secret_rotation"),
     }
 )
 

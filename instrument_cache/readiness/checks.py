@@ -29,6 +29,7 @@ _PROOFS: Final = {
     "data_quality": (5, 1),
     "audit_verify": (4, 2),
     "slo_report": (3, 2),
+    "secret_rotation": (2, 40),
 }
 _WHAT: Final = {
     "failover_drill": "a lost primary was drilled",
@@ -36,6 +37,7 @@ _WHAT: Final = {
     "data_quality": "the data was checked against the contract",
     "audit_verify": "the audit trail is whole",
     "slo_report": "no error budget is spent or burns",
+    "secret_rotation": "the secrets were rotated",
     "capacity_report": "no limit is reached soon",
 }
 

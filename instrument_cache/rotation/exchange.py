@@ -1,7 +1,7 @@
 """One secret is exchanged, step by step. Each step can be done again, so whoever is killed runs it again.
 
     begin    make the new secret and lay it beside the old one     nothing has changed for anybody
-    switch   have the system believe both, then tell consumers     either secret works
+    switch   have the system believe both, then tell consumers     either secret works, for those who check it know both
     settled  wait until nobody can come with the old one           either secret works
     finish   have the system believe the new one only              the old one is worth nothing
 
@@ -51,15 +51,16 @@ class Rotation:
         exchange, current = self._exchange(), self._current()
         if exchange is None:
             well = self._issuer.accepts(current)
-            told = "in use" if well else "what consumers read is not believed: every new login fails"
-            return State(self.name, Phase.IDLE, sentence=told)
+            told = "in use, nothing is under way" if well else "what consumers read is not believed: new logins fail"
+            return State(self.name, Phase.IDLE, well, sentence=told)
         switched = current == exchange.new
         since_s = self._wall() - (exchange.switched_at if switched else exchange.began_at)
-        way = "being turned back" if exchange.back else "being rotated"
+        way = "being rolled back" if exchange.back else "being rotated"
         step = "consumers were told" if switched else "consumers were not told yet"
         return State(
             self.name,
             Phase.SWITCHED if switched else Phase.BEGUN,
+            self._issuer.accepts(current),
             exchange.back,
             since_s,
             f"{way}: {step}, {duration(since_s)} ago" if switched else f"{way}: {step}",
@@ -75,18 +76,30 @@ class Rotation:
         self._keep(Exchange(old, self._issuer.new(old), self._wall()))
 
     def switch(self) -> None:
-        """Have the system believe both secrets, and tell the consumers. Nothing if no exchange is under way."""
+        """Have the system believe both secrets, and tell the consumers as soon as all who check it know the new one.
+
+        Call it again until `waits_for` no longer says that they were not told. Nothing if no exchange is under way.
+        """
         exchange = self._exchange()
         if exchange is None:
             return
+        exchange = self._added(exchange)
+        told = exchange.switched_at and self._current() == exchange.new
+        if told or self._wall() < exchange.added_at + self._issuer.known_s:
+            return
+        exchange = msgspec.structs.replace(exchange, switched_at=self._wall())
+        self._holder.write({self._note: _text(exchange), self._slot: exchange.new})
+        logger.info("secret_switched", secret=self.name, back=exchange.back)
+
+    def _added(self, exchange: Exchange) -> Exchange:
+        if self._issuer.accepts(exchange.new) and exchange.added_at:
+            return exchange
         self._issuer.add(exchange.new, like=exchange.old)
         if not self._issuer.accepts(exchange.new):
             raise RotationError(f"{self.name}: the system does not believe the new secret; consumers keep the old one")
-        if exchange.switched_at and self._current() == exchange.new:
-            return
-        told = msgspec.structs.replace(exchange, switched_at=self._wall())
-        self._holder.write({self._note: _text(told), self._slot: exchange.new})
-        logger.info("secret_switched", secret=self.name, back=exchange.back)
+        exchange = msgspec.structs.replace(exchange, added_at=self._wall(), switched_at=0.0)
+        self._keep(exchange)
+        return exchange
 
     def waits_for(self) -> str:
         """Why the old secret must not go yet, in a sentence; "" if it may."""
@@ -94,7 +107,7 @@ class Rotation:
         if exchange is None:
             return ""
         if self._current() != exchange.new or not exchange.switched_at:
-            return f"{self.name}: consumers were not told of the new secret yet"
+            return f"{self.name}: consumers were not told of the new secret yet, until all who check it know it"
         left_s = exchange.switched_at + self._issuer.grace_s - self._wall()
         if left_s > 0:
             return f"{self.name}: for {duration(left_s)} more a consumer may come with the old secret"
@@ -127,13 +140,14 @@ class Rotation:
         """Make the old secret the new one. It is done by the steps from `switch` on. Twice is once."""
         exchange = self._exchange()
         if exchange is not None and not exchange.back:
-            self._keep(Exchange(exchange.new, exchange.old, self._wall(), back=True))
+            known_since = exchange.began_at if self._issuer.accepts(exchange.old) else 0.0
+            self._keep(Exchange(exchange.new, exchange.old, self._wall(), known_since, back=True))
 
     def _users_after(self, secret: str, began_s: float) -> str:
         """Who comes with a secret that has gone, within the time that it is watched."""
         while True:
             passed_s = self._wall() - began_s
-            if (users := self._issuer.users(secret, passed_s)) or passed_s >= self._watch_s:
+            if (users := self._issuer.refused(secret, passed_s)) or passed_s >= self._watch_s:
                 return users
             self._sleep(min(0.5, self._watch_s - passed_s))
 

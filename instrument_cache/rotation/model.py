@@ -20,21 +20,27 @@ class Phase(StrEnum):
 class Exchange(msgspec.Struct, frozen=True):
     """An exchange under way, as it lies beside the secret. `old` and `new` are secrets: it is never shown or logged.
 
-    Turned back, `new` is what was there before. Times in seconds since 1970; `switched_at` 0: consumers were not told.
+    Turned back, `new` is what was there before. Times in seconds since 1970, 0 for what was not done: `added_at` is
+    when the system began to believe both, `switched_at` when consumers were told.
     """
 
     old: str
     new: str
     began_at: float
+    added_at: float = 0.0
     switched_at: float = 0.0
     back: bool = False
 
 
 class State(msgspec.Struct, frozen=True):
-    """How far one secret is, for people: nothing in it is secret."""
+    """How far one secret is, for people: nothing in it is secret. `ok`: consumers hold what is believed.
+
+    `phase` is None if that could not be told.
+    """
 
     name: str
-    phase: Phase
+    phase: Phase | None
+    ok: bool
     back: bool = False
     since_s: float = 0.0
     sentence: str = ""
@@ -53,6 +59,8 @@ class Holder(Protocol):
 class Issuer(Protocol):
     """Who believes a secret. Each method can be done again; all raise Unavailable if the system does not answer."""
 
+    known_s: float
+    """How long after `add` all who check a secret know it."""
     grace_s: float
     """How long after the switch a consumer may still come with the old one."""
 
@@ -70,3 +78,6 @@ class Issuer(Protocol):
 
     def users(self, secret: str, since_s: float) -> str:
         """Who came with the old secret in the last `since_s` seconds, as far as the system tells; "" for nobody."""
+
+    def refused(self, secret: str, since_s: float) -> str:
+        """Who was refused with it in the last `since_s` seconds, once it was taken away; "" for nobody."""

@@ -38,6 +38,7 @@ class RedisUser:
         """`also` tells who logs in as the user and cannot read the secret by himself (a Sentinel)."""
         self._client: Any = client
         self._user, self.grace_s, self._also = user, grace_s, also
+        self.known_s = 0.0
 
     def new(self, old: str) -> str:
         return secrets.token_urlsafe(32)
@@ -65,10 +66,12 @@ class RedisUser:
                     _persist(node)
 
     def users(self, secret: str, since_s: float) -> str:
-        """Who was refused as this user. Redis tells nothing of logins that succeed."""
+        """Who is refused as this user and so does not have the new password. Of other logins Redis tells nothing."""
         with self._errors("told no failed logins"):
-            found = sorted({who for node in self._nodes() for who in self._refused(node, since_s)})
+            found = sorted({who for node in self._nodes() for who in self._failed(node, since_s)})
         return ", ".join(found[:_NAMED_MAX]) + (f" and {len(found) - _NAMED_MAX} more" * (len(found) > _NAMED_MAX))
+
+    refused = users
 
     def _passwords(self, node: Any) -> set[str]:
         """SHA-256 of each. Raises ResponseError if there is no such user."""
@@ -85,7 +88,7 @@ class RedisUser:
             node.config_set("masterauth", secret)
             _persist(node)
 
-    def _refused(self, node: Any, since_s: float) -> Iterator[str]:
+    def _failed(self, node: Any, since_s: float) -> Iterator[str]:
         for entry in node.execute_command("ACL", "LOG", _LOG_ENTRIES):
             told = {_text(name): _text(value) for name, value in _pairs(entry)}
             if told["reason"] == "auth" and told["username"] == self._user and float(told["age-seconds"]) < since_s:

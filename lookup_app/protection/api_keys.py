@@ -20,8 +20,8 @@ from lookup_app.protection.settings import ApiKeySettings
 logger = structlog.get_logger()
 # After a read that failed, for so long nobody waits for Redis again.
 PAUSE_S: Final = 1.0
-# So often all known keys are laid aside, to see which of them are still used.
-ASIDE_S: Final = 60.0
+# All known keys are laid aside after so many of the times within which a revoked one is refused, to see which are used.
+ASIDE_TTLS: Final = 4
 
 
 class Records(Protocol):
@@ -106,7 +106,7 @@ class ApiKeys:
                 self.known.renew(credential, self._identity(record, now_s))
             else:
                 self.known.forget(credential)
-        if now_s - self._aside_at_s >= ASIDE_S:
+        if now_s - self._aside_at_s >= ASIDE_TTLS * self._settings.ttl_s:
             self._lay_aside(now_s)
 
     def _lay_aside(self, now_s: float) -> None:

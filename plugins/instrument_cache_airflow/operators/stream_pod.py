@@ -19,7 +19,7 @@ def stream_pod(verb: Literal["ensure", "stop", "upgrade"], arguments: Any = None
     `arguments` stand in place of the verb; they may be the output of a task. Every ICACHE_ setting of the pod comes
     from the Secret, on a cluster and on a laptop.
     """
-    from kubernetes.client import models as k8s  # type: ignore[import-untyped]
+    from kubernetes.client import models as k8s
 
     env = environment()
     return {

@@ -27,6 +27,7 @@ REPORTED: Final = {
     "dead_letter_replay": "dead_letter_replay",
     "retention": "retention",
     "audit_verify": "audit_verify",
+    "secret_rotation": "secret_rotation",
 }
 
 

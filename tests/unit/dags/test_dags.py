@@ -177,6 +177,7 @@ def test_what_the_dags_do_in_order(dags: dict[str, DAG]) -> None:
     assert order["dead_letter_replay"] == ["plan", "approve", "replay", "report"]
     assert order["audit_verify"] == ["settle", "verify", "report"]
     assert order["retention"] == ["settle", "remove", "report"]
+    assert order["secret_rotation"] == ["plan", "switch", "finish", "report"]
 
 
 def test_the_watchdog_knows_the_other_dag(dags: dict[str, DAG]) -> None:
@@ -196,6 +197,7 @@ def test_the_runbook_has_a_page_for_dags_only_that_exist() -> None:
         ("cache_backup", ["2025-11-22T03:00", "2025-11-22T03:15", "2025-11-22T03:30"]),
         ("audit_verify", ["2025-11-23T02:20", "2025-11-24T02:20", "2025-11-25T02:20"]),
         ("retention", ["2025-11-22T03:40", "2025-11-23T03:40", "2025-11-24T03:40"]),
+        ("secret_rotation", ["2025-12-01T06:20", "2026-01-01T06:20", "2026-02-01T06:20"]),
         ("dr_drill", ["2025-11-22T04:00", "2025-11-29T04:00", "2025-12-06T04:00"]),
         ("failover_drill", ["2025-11-22T05:00", "2025-11-29T05:00", "2025-12-06T05:00"]),
     ],

@@ -9,7 +9,7 @@ from instrument_cache.rotation.model import Phase
 from tests.unit.rotation.world import SLOT, Killed, World
 
 # How many changes of the world one rotation makes.
-CHANGES = 6
+CHANGES = 7
 
 
 @pytest.fixture
@@ -18,22 +18,30 @@ def world() -> World:
     made = World()
 
     def check() -> None:
-        assert made.slots[SLOT] in made.believed, "a consumer that reads the secret now is refused"
+        current = made.slots[SLOT]
+        assert current in made.believed, "a consumer that reads the secret now is refused"
+        assert made.now_s >= made.known_since[current], "and here by who does not know it yet"
 
     made.seen = check
     return made
 
 
+def switch(world: World) -> None:
+    world.rotation.switch()
+    world.now_s += world.known_s
+    world.rotation.switch()
+
+
 def rotate(world: World) -> None:
     world.rotation.begin()
-    world.rotation.switch()
+    switch(world)
     world.now_s += world.grace_s
     world.rotation.finish()
 
 
 def turn_back(world: World) -> None:
     world.rotation.turn_back()
-    world.rotation.switch()
+    switch(world)
     world.now_s += world.grace_s
     world.rotation.finish()
 
@@ -75,7 +83,7 @@ def test_killed_anywhere_it_can_be_turned_back_though_that_is_killed_too(world: 
 
 def test_a_roll_back_that_was_killed_is_finished_by_a_rotation_too(world: World) -> None:
     world.rotation.begin()
-    world.rotation.switch()
+    switch(world)
     world.rotation.turn_back()
     assert world.rotation.state().back
     rotate(world)
@@ -95,6 +103,9 @@ def test_the_old_secret_stays_until_no_consumer_can_come_with_it(world: World) -
     assert "not told" in world.rotation.waits_for()
     with pytest.raises(RotationError, match="not told"):
         world.rotation.finish()
+    world.rotation.switch()
+    assert "not told" in world.rotation.waits_for(), "not all who check it know it"
+    world.now_s += world.known_s
     world.rotation.switch()
     world.now_s += 9
     assert "for 1 s more" in world.rotation.waits_for()
@@ -118,7 +129,7 @@ def test_a_consumer_that_is_late_brings_the_old_secret_back_and_is_named(world: 
 
 
 def test_killed_while_it_watched_it_brings_the_old_secret_back(world: World) -> None:
-    world.die_after = CHANGES - 1
+    world.die_after = CHANGES - 1  # before the note goes
     with pytest.raises(Killed):
         rotate(world)
     assert world.believed == {"secret-1"}
@@ -131,7 +142,7 @@ def test_killed_while_it_watched_it_brings_the_old_secret_back(world: World) -> 
 
 def test_what_is_not_in_order_before_is_not_rotated(world: World) -> None:
     world.slots[SLOT] = "another"
-    assert "every new login fails" in world.rotation.state().sentence
+    assert "new logins fail" in world.rotation.state().sentence
     with pytest.raises(RotationError, match="mend that first"):
         world.rotation.begin()
     del world.slots[SLOT]
@@ -147,7 +158,7 @@ def test_its_state_is_told_without_the_secret(world: World) -> None:
     told = [world.rotation.state()]
     world.rotation.begin()
     told.append(world.rotation.state())
-    world.rotation.switch()
+    switch(world)
     world.now_s += 7
     told.append(world.rotation.state())
     world.rotation.turn_back()
@@ -160,3 +171,11 @@ def test_its_state_is_told_without_the_secret(world: World) -> None:
     ]
     assert told[2].sentence == "being rotated: consumers were told, 7 s ago"
     assert "secret-" not in str(told)
+
+
+def test_turned_back_consumers_need_not_wait_for_who_knows_the_old_secret(world: World) -> None:
+    world.rotation.begin()
+    switch(world)
+    world.rotation.turn_back()
+    world.rotation.switch()
+    assert world.slots[SLOT] == "secret-0"

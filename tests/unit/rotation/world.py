@@ -20,7 +20,9 @@ class World:
     def __init__(self) -> None:
         self.slots: dict[str, str] = {SLOT: "secret-0"}
         self.believed = {"secret-0"}
+        self.known_s = 5.0
         self.grace_s = 10.0
+        self.known_since: dict[str, float] = {"secret-0": 0.0}
         self.now_s = 1000.0
         self.late: dict[str, str] = {}  # secret → who comes with it
         self.die_after = -1
@@ -57,14 +59,19 @@ class World:
     def add(self, secret: str, like: str) -> None:
         self._change()
         self.believed.add(secret)
+        self.known_since.setdefault(secret, self.now_s + self.known_s)
         self.seen()
 
     def remove(self, secret: str) -> None:
         self._change()
         self.believed.discard(secret)
+        self.known_since.pop(secret, None)
         self.seen()
 
     def users(self, secret: str, since_s: float) -> str:
+        return self.late.get(secret, "") if secret not in self.believed else ""
+
+    def refused(self, secret: str, since_s: float) -> str:
         return self.late.get(secret, "") if secret not in self.believed else ""
 
     def _change(self) -> None:

@@ -10,12 +10,13 @@ import pytest
 from instrument_cache.api_keys import ApiKeyRecord, hash_of, parse
 from instrument_cache.errors import StoreUnavailable
 from lookup_app.problems import Problem, ProblemType
-from lookup_app.protection.api_keys import ASIDE_S, ApiKeys
+from lookup_app.protection.api_keys import ASIDE_TTLS, ApiKeys
 from lookup_app.protection.identity import Identity
 from lookup_app.protection.settings import ApiKeySettings
 
 ID, SECRET = "0123456789ab", "f" * 64
 KEY = f"icache_{ID}_{SECRET}"
+ASIDE_S = ASIDE_TTLS * ApiKeySettings().ttl_s
 GOOD = ApiKeyRecord(hash_of(SECRET), "desk-1", ("instruments",), created_at=1)
 
 
@@ -115,7 +116,7 @@ def test_without_redis_known_keys_go_on_up_to_their_age(records: Records) -> Non
     records.keys.refresh()
     assert records.keys.known[KEY] == identity
     records.away = False
-    records.keys.refresh()
+    records.keys.identify(KEY, records.now_s)
     assert records.keys.known[KEY].until_s == identity.until_s + 30
 
 
