@@ -33,14 +33,13 @@ from typing import Any
 
 from airflow.sdk import Param, dag, task
 from airflow.sdk.exceptions import AirflowFailException
-from airflow.timetables.trigger import CronTriggerTimetable
 
 from instrument_cache_airflow.began import began
+from instrument_cache_airflow.schedules import schedule_of
 
 
 @dag(
-    # With neither a start date nor time to run late, the first run waits for its time.
-    schedule=CronTriggerTimetable("20 6 1 * *", timezone="UTC", run_immediately=timedelta()),
+    schedule=schedule_of("secret_rotation", "20 6 1 * *"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=14),
