@@ -17,13 +17,15 @@ from instrument_cache.doctor.text import bytes_text
 from instrument_cache.objects import ObjectStore
 from instrument_cache.reports import Report, Summary, newest, publish
 from instrument_cache.settings import Environment, contract_path, environment, redis_url, s3_settings
-from instrument_cache.slo.sample import Sample, SampleLog
+from instrument_cache.slo.sample import HOUR_S, Sample, SampleLog
 
 OPERATION: Final = "capacity_report"
 _HISTORY_DAYS: Final = 400
 _MEGABYTE: Final = 1_000_000
 # Farther ahead a line is no forecast, and dates have an end.
 _FAR_DAYS: Final = 3650.0
+# What the exporter measured within the last minutes is how it is now.
+_NOW_S: Final = 600.0
 
 
 class CapacityReports:
@@ -42,7 +44,8 @@ class CapacityReports:
     def run(self, run_id: str, horizon_days: int = 90) -> Report:
         """Read the history, publish the report and return it. Raises StoreUnavailable, ObjectStoreUnavailable."""
         now_s = self._clock.now_us() / 1e6
-        hours = SampleLog(self.client, self.dataset).hours(now_s - _HISTORY_DAYS * DAY_S)
+        log = SampleLog(self.client, self.dataset)
+        hours = up_to_now(log.hours(now_s - _HISTORY_DAYS * DAY_S), log.minutes(now_s - _NOW_S))
         made = self.report(run_id, hours, newest(self.client, self.dataset, "backup"), now_s, horizon_days)
         publish(ObjectStore(s3_settings(self._env)), self.client, made)
         return made
@@ -99,6 +102,14 @@ class CapacityReports:
             "cost": msgspec.to_builtins(cost),
             "by_day": _by_day(hours),
         }
+
+
+def up_to_now(hours: Sequence[Sample], minutes: Sequence[Sample]) -> list[Sample]:
+    """The hours, of which the running one is as the newest minute has it: its own sample is of its first minute."""
+    newest = next((minute for minute in reversed(minutes) if minute.memory_bytes is not None), None)
+    if newest is None:
+        return list(hours)
+    return [*(hour for hour in hours if hour.at_s // HOUR_S != newest.at_s // HOUR_S), newest]
 
 
 def _series(hours: Sequence[Sample], value: Callable[[Sample], int | None]) -> list[tuple[float, float]]:

@@ -37,8 +37,8 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
     """One thing. `part` is its name for programs, `value` the one figure that tells most.
 
     `mend` says what to do if it is not well; `runbook` is the name of a page of docs/runbook, and `dag` the operation
-    that a person may start from here; either may be "". `report` is the run whose report is the proof:
-    `{operation}/{date}/{run id}`, or "".
+    that a person may start from here; either may be "". `report` is where the page has the report that is
+    the proof: `reports/{operation}/{date}/{run id}`, or `runs/{operation}/{run id}`; or "".
     """
 
     part: str

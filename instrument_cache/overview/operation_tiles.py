@@ -153,7 +153,9 @@ def _numbers(summary: Summary) -> list[Fact]:
 
 def _report(operation: str, trend: Sequence[Report], summary: Summary) -> str:
     found = next((each for each in reversed(trend) if each.run_id == summary.run_id), None)
-    return f"{operation}/{found.started_at[:10]}/{name_of_run(found.run_id)}" if found else ""
+    if found is None:  # the summary does not say under which day it lies: the page looks for it
+        return f"runs/{operation}/{name_of_run(summary.run_id)}"
+    return f"reports/{operation}/{found.started_at[:10]}/{name_of_run(found.run_id)}"
 
 
 def _plot(line: Line, trend: Sequence[Report]) -> Plot | None:

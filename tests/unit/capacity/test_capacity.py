@@ -6,7 +6,7 @@ import pytest
 
 from instrument_cache.capacity.cost import Prices, Sizes, cost_of
 from instrument_cache.capacity.growth import days_until, growth, why_no_forecast
-from instrument_cache.capacity.service import CapacityReports
+from instrument_cache.capacity.service import CapacityReports, up_to_now
 from instrument_cache.reports import Report, Summary
 from instrument_cache.settings import Environment
 from instrument_cache.slo.sample import Sample
@@ -103,3 +103,10 @@ def test_cost_with_prices_and_without() -> None:
     prices = {"ICACHE_PRICE_OBJECTS_CENTS": "100", "ICACHE_BACKUP_KEEP_COUNT": "50"}
     assert report(hours(10), backup, **prices).numbers["cost_cents_per_month"] == 100
     assert "cost_cents_per_month" not in report(hours(10), backup).numbers
+
+
+def test_the_running_hour_is_as_the_newest_minute_has_it() -> None:
+    past, first = Sample(at_s=3000, keys=5, memory_bytes=50), Sample(at_s=3601, keys=0, memory_bytes=10)
+    newest, unmeasured = Sample(at_s=3720, keys=9, memory_bytes=90), Sample(at_s=3780)
+    assert up_to_now([past, first], [first, newest, unmeasured]) == [past, newest]
+    assert up_to_now([past, first], [unmeasured]) == [past, first]

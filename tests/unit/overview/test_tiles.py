@@ -141,7 +141,8 @@ def test_a_drill_over_time_with_its_target_and_its_report() -> None:
         drill(21, "run-1", rto_s=9),
     ]
     found = tile("dr_drill", {"dr_drill": summary(rto_s=9)}, runs)
-    assert found.report == "dr_drill/2025-11-21/run-1"
+    assert found.report == "reports/dr_drill/2025-11-21/run-1"
+    assert tile("dr_drill", {"dr_drill": summary(rto_s=9)}, runs[:2]).report == "runs/dr_drill/run-1"
     assert [plot.title for plot in found.plots] == ["RTO: until the region served"]
     assert ([(point.value, point.ok) for point in found.plots[0].points], found.plots[0].limit) == (
         [(20, True), (130, False), (9, True)],
