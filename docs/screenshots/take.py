@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from instrument_cache.connections import redis_client
 from local_stack.airflow_api import AirflowApi
@@ -48,7 +49,11 @@ def log_in(page: Page, instance: Instance) -> None:
 
 def shoot(page: Page, url: str, wait_for: str, name: str, *, full: bool = False) -> None:
     page.goto(url)
-    page.get_by_text(wait_for).first.wait_for(timeout=30_000)
+    try:
+        page.get_by_text(wait_for).first.wait_for(timeout=30_000)
+    except PlaywrightTimeout:  # such as a log that was asked for before its task had closed it
+        page.reload()
+        page.get_by_text(wait_for).first.wait_for(timeout=30_000)
     page.wait_for_timeout(1500)
     page.screenshot(path=HERE / f"{name}.png", full_page=full)
 
