@@ -15,6 +15,7 @@ from instrument_cache.doctor.model import Finding, red_first
 from instrument_cache.doctor.proof_part import look_at_proofs
 from instrument_cache.doctor.redis_part import look_at_redis, look_at_sentinels
 from instrument_cache.doctor.restarts_part import look_at_restarts
+from instrument_cache.doctor.secrets_part import look_at_secrets
 from instrument_cache.doctor.service_part import (
     look_at_airflow,
     look_at_kafka,
@@ -62,6 +63,8 @@ def _optional(env: Environment, clock: Clock) -> Iterator[Part]:
         yield part_of("source", look_at_source, env)
     if url := given.get("ICACHE_LOOKUP_URL"):
         yield part_of("lookup", look_at_lookup, url)
+    if given.get("ICACHE_ROTATION_SECRETS"):
+        yield part_of("secrets", look_at_secrets, env)
     if url := given.get("ICACHE_AIRFLOW_URL"):
         yield part_of("airflow", look_at_airflow, url)
     if folders := given.get("ICACHE_DOCTOR_FOLDERS"):

@@ -12,7 +12,7 @@ from tests.servers import free_port
 
 PARTS = {
     *("redis", "kafka", "flink-jobmanager", "feed", "source", "lookup", "airflow", "s3:first", "s3:second"),
-    *("stream", "account", "rejects", "proofs", "clock", "disk", "processes"),
+    *("stream", "account", "rejects", "proofs", "clock", "disk", "processes", "secrets"),
 }
 
 
@@ -31,6 +31,8 @@ def test_everything_is_away_and_named_red_first(tmp_path: Path) -> None:
             "ICACHE_S3_SECOND_SECRET_KEY": "secret",
             "ICACHE_SOURCE_URL": f"sow+http://{nowhere}/instruments",
             "ICACHE_SOURCE_TOKEN": "token",
+            "ICACHE_ROTATION_SECRETS": "redis:default=redis_password",
+            "ICACHE_ROTATION_HOLDER": f"folder:{tmp_path}",
             "ICACHE_LOOKUP_URL": f"http://{nowhere}",
             "ICACHE_AIRFLOW_URL": f"http://{nowhere}",
             "ICACHE_FEED_STATE_FILE": str(tmp_path / "none"),
