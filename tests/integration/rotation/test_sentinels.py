@@ -20,7 +20,7 @@ NAME = "redis:default"
 
 @pytest.mark.timeout(120)
 def test_a_group_fails_over_with_the_new_password(tmp_path: Path) -> None:
-    with Children(tmp_path / "group") as children:
+    with Children(tmp_path) as children:
         group = SentinelGroup(children)
         group.start()
         parts = urlsplit(group.url)
