@@ -63,9 +63,9 @@ def test_the_doctor_and_the_page_name_what_is_planted_in_a_whole_stack(stack: St
     wait_until(lambda: stack.cli("doctor").returncode == 0, 120, what="a stack in which nothing is red again")
 
 
-def red_on_page(airflow: AirflowApi) -> set[str]:
-    """The parts that the operator's page calls red by the word of the doctor."""
-    return {found["part"] for found in airflow.page()["findings"] if found["severity"] == "red"}
+def red_on_page(airflow: AirflowApi, what: str = "findings") -> set[str]:
+    """The parts that the operator's page calls red: by the word of the doctor ("findings"), or by its own ("tiles")."""
+    return {found["part"] for found in airflow.page()[what] if found["severity"] == "red"}
 
 
 def red(stack: Stack) -> list[Finding]:
