@@ -12,16 +12,6 @@ from local_stack.components.component import Component, answers, link_all
 from local_stack.instance import Instance, write_private
 
 SLOTS = 2
-# Calls and turns of loops before a method is compiled once more: 25 times the defaults and more.
-_OPTIMIZE_LATE = " ".join(
-    f"-XX:Tier4{limit}"
-    for limit in (
-        "InvocationThreshold=200000",
-        "MinInvocationThreshold=100000",
-        "CompileThreshold=400000",
-        "BackEdgeThreshold=1000000",
-    )
-)
 
 
 def cluster_config(instance: Instance) -> dict[str, object]:
@@ -71,9 +61,9 @@ def cluster_config(instance: Instance) -> dict[str, object]:
         "env.pid.dir": str(instance.folder("run")),
         # It only coordinates: the optimizing compiler would take the cores from those who work.
         "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
-        # Measured in docs/performance.md, on two cores: the optimizing compiler only for what runs once per record, and
-        # the plain collector, whose young generation is large because each collection copies the bundle under way.
-        "env.java.opts.taskmanager": f"-XX:+UseSerialGC -Xmn1000m {_OPTIMIZE_LATE}",
+        # The quick compiler and the plain collector: measured in docs/performance.md, on two cores. The young
+        # generation is large because each collection copies the bundle that is under way.
+        "env.java.opts.taskmanager": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmn1000m",
         "env.java.opts.all": "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED"
         " --add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED"
         " --add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.net=ALL-UNNAMED"
