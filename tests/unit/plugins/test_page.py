@@ -28,7 +28,7 @@ TILE = Tile(
     mend="Start it again.",
     runbook="dr_drill",
     dag="dr_drill",
-    report="dr_drill/2025-11-21/run-1",
+    report="reports/dr_drill/2025-11-21/run-1",
     facts=(Fact("Proved", HOSTILE),),
     plots=(Plot(HOSTILE, "s", (Point("2025-11-14T06:00:00", 20), Point("2025-11-21T06:00:00", 130, False)), 120.0),),
 )
