@@ -155,8 +155,10 @@ def test_a_task_leads_to_the_report_of_its_run_and_to_its_data_docs(well: Site) 
 def test_red_things_come_first_and_say_what_to_do(ill: Site, tab: Tab, pictures: Path | None) -> None:
     page = tab.open()
     expect(page.get_by_role("status")).to_have_text(re.compile(r"^\d things are red"))
-    severities = page.locator("article").evaluate_all("all => all.map(one => one.className.split(' ')[1])")
-    assert severities == sorted(severities, key=["red", "warn", "ok"].index)
+    for section in ("findings", "tiles"):
+        articles = page.locator(f"section[aria-labelledby={section}] article")
+        severities = articles.evaluate_all("all => all.map(one => one.className.split(' ')[1])")
+        assert severities == sorted(severities, key=["red", "warn", "ok"].index)
     job = page.locator("article[data-part=job]")
     expect(job).to_contain_text("Start stream_instruments, unless the stream was stopped on purpose.")
     wait_until(lambda: ill.finding("flink-job").get("severity") == "red", 60, what="the doctor's word")
