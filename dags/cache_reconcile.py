@@ -15,7 +15,8 @@ market-data
 2: readers get what the cache holds; what is wrong in it stays wrong until a run is green.
 
 ## How long it takes
-Under a minute for a million keys, most of it `compare`. An approval waits for 50 minutes and then counts as refused.
+About a minute for a million keys, most of it `compare`, half of which is rest. An approval waits for 50 minutes
+and then counts as refused.
 
 ## When it is red
 The source, Redis, Kafka or S3 does not answer: nothing was repaired, and the next hour tries again. If it waits at

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from instrument_cache.store.interface import VersionedStore
 
 # With less there is no use to begin. What a comparison needs grows with the keys that it looks at.
 _FREE_BYTES_MIN: Final = 16_000_000
+# A shorter rest is more waking up than rest: it waits for the next page.
 _REST_S_MIN: Final = 0.002
 
 
@@ -99,7 +99,8 @@ class Comparison:
         first.counts.looked_at_twice = first.candidates.total
         # With nothing to look at again there is nothing to wait for.
         unsettled = self._settling.wait(self._position(), progress) if first.candidates.total else ""
-        second = SecondLook(self._store, wants, pause)
+        # Its own: what the stream was waited for was no work.
+        second = SecondLook(self._store, wants, Throttle(order.effort_percent))
         for shard in range(order.shards):
             for difference, sample in second.differences(first.candidates, shard, since_us):
                 writer.add(difference, sample)
@@ -114,11 +115,7 @@ class Comparison:
 
 
 class Throttle:
-    """Called every few hundred microseconds of work, it makes room for others, and rests so much of the time.
-
-    The kernel does not always let a program that wakes up in at once, even where one runs that gives way: it may look
-    again only at the clock's next tick, which is 4 ms. Whoever yields makes it look.
-    """
+    """Called between two pages, it rests so long that work takes at most a share of the time."""
 
     def __init__(
         self,
@@ -131,11 +128,10 @@ class Throttle:
         self._worked_from_s = monotonic()
 
     def __call__(self) -> None:
-        if self._rest and (owed_s := (self._monotonic() - self._worked_from_s) * self._rest) >= _REST_S_MIN:
+        owed_s = (self._monotonic() - self._worked_from_s) * self._rest
+        if owed_s >= _REST_S_MIN:
             self._sleep(owed_s)
             self._worked_from_s = self._monotonic()
-        else:
-            os.sched_yield()
 
 
 def _since(before: Before, started_us: int) -> Callable[[str, int], int]:

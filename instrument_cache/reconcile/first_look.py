@@ -22,8 +22,7 @@ from instrument_cache.source.interface import Put, Source
 from instrument_cache.source.whole_snapshot import begun, rows_of
 from instrument_cache.store.interface import VersionedStore
 
-# A few hundred microseconds of work, after which others get their turn.
-_PAGE_ROWS: Final = 64
+_PAGE_ROWS: Final = 500
 _PAGE_KEYS: Final = 500
 
 
@@ -69,10 +68,7 @@ class FirstLook:
         wanted: dict[str, bytes] = {}
         owners: dict[str, Candidate] = {}
         ended: dict[str, Candidate] = {}
-        self._pause()
-        expected = self._maker.of_many(page)
-        self._pause()
-        for put, made in zip(page, expected, strict=True):
+        for put, made in zip(page, self._maker.of_many(page), strict=True):
             if made is None:
                 self.counts.rejected_rows += 1
                 self._expected.add([self._contract.redis_key(put.key).encode(errors="surrogatepass")])

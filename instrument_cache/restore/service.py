@@ -130,7 +130,7 @@ class Restores:
         After a roll back it only compares: the cache is meant to differ. Raises OperationRunning too.
         """
         reconcile, run_id = Reconcile(self._env), plan.request.run_id
-        found = reconcile.compare(run_id, Order(dry_run=plan.is_roll_back))
+        found = reconcile.compare(run_id, Order(dry_run=plan.is_roll_back, effort_percent=100))
         if not found.reasons:
             reconcile.repair(run_id)
         return reconcile.report(run_id).sentence

@@ -7,7 +7,6 @@ subscription that begins before the step gets them live and one that begins afte
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
@@ -17,7 +16,6 @@ from local_stack.sow_simulator.subscribers import Subscriber, Subscribers
 
 HEARTBEAT_S: Final = 1.0
 _PAGE_BYTES_MAX: Final = 512 * 1024
-_SNAPSHOT_PAGE_BYTES: Final = 32 * 1024
 
 
 class Topic:
@@ -49,17 +47,12 @@ class Topic:
         yield frames.begin(self.store.topic, self.store.position, self.store.count())
         rows = 0
         after = ""
-        while page := self.store.page(after, _SNAPSHOT_PAGE_BYTES):
+        while page := self.store.page(after, _PAGE_BYTES_MAX):
             yield frames.messages(page)
             after = page[-1].key
             rows += len(page)
-            await self._make_room()
+            await asyncio.sleep(0)  # a fast reader must not keep the others waiting
         yield frames.end(rows)
-
-    async def _make_room(self) -> None:
-        """A fast reader must not keep the others waiting, nor a long snapshot other programs of the machine."""
-        await asyncio.sleep(0)
-        os.sched_yield()
 
     async def rows(self, keys: Sequence[str]) -> AsyncGenerator[bytes]:
         """The rows of these keys that are held, each once, then end with their number."""
