@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from instrument_cache.operation_lock import TTL_S
 from tests.faults.operations.attempt import Attempt
 from tests.faults.operations.faults import OPERATION_FAULTS, At
 from tests.faults.operations.parts import Parts, running_parts
@@ -19,6 +20,7 @@ from tests.faults.operations.runner import ASKS, FAILED, RED
 from tests.faults.operations.scene import Scene
 from tests.faults.operations.tasks import OPERATIONS, Order
 from tests.integration.lookup_app.sentinels import Sentinels
+from tests.servers import wait_until
 
 TRIES_MAX: Final = 5
 _PAUSE_S: Final = 1.0
@@ -81,7 +83,11 @@ class _Trials:
             yield Wrong("end", self.run_id, f"it did not end well in {self.tries} tries: {self._log()}")
 
     def next_run(self) -> Iterator[Wrong]:
-        """What a server took just before it died is lost, whoever was told that it was taken: the next run mends it."""
+        """What a server took just before it died is lost, whoever was told that it was taken: the next run mends it.
+
+        The end of the last run's lock may be among it. It ends by itself, and Airflow's pauses are longer than that.
+        """
+        wait_until(lambda: not self.scene.locks(), 2 * TTL_S, what="the end of every lock")
         self.run += 1
         self.tries = 0
         yield from self.until_it_ends_well(self.start().wait())

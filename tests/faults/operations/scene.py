@@ -191,8 +191,13 @@ class Scene:
             if self.others.get(key) != others.get(key):
                 yield "foreign", key.decode(), "a key of others was touched"
 
+    def locks(self) -> list[bytes]:
+        """The keys of the locks that are held."""
+        found: list[bytes] = self.client.keys("lock:*")
+        return found
+
     def _left_behind(self) -> Iterator[tuple[str, str, str]]:
-        for key in self.client.keys("lock:*"):
+        for key in self.locks():
             yield "left", key.decode(), f"a lock is still held: {self.client.get(key)!r}"
         for pid in self.parts.processes():
             yield "left", str(pid), "a process is still there"
