@@ -15,7 +15,7 @@ market-data
 2: readers get what the cache holds; what is wrong in it stays wrong until a run is green.
 
 ## How long it takes
-About a minute for a million keys, most of it `compare`, half of which is rest. An approval waits for 50 minutes
+About a minute for a million keys, most of it `compare`, a third of which is rest. An approval waits for 50 minutes
 and then counts as refused.
 
 ## When it is red

@@ -39,7 +39,7 @@ class Order(msgspec.Struct, frozen=True):
     lost_percent_max: int = 10
     shards: int = 64
     grace_s: int = 60
-    effort_percent: int = 50
+    effort_percent: int = 70
     unpin: bool = False
 
     def __post_init__(self) -> None:

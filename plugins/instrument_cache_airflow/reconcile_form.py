@@ -21,7 +21,7 @@ def reconcile_form() -> dict[str, Param]:
         ),
         "shards": _number(64, 1, 1024, "Shards", "Parts of the key space; more take less memory."),
         "grace_s": _number(60, 3, 3600, "Grace, seconds", "How long the stream may take to catch up."),
-        "effort_percent": _number(50, 1, 100, "Effort, percent", "Share of the time in which it works at all."),
+        "effort_percent": _number(70, 1, 100, "Effort, percent", "Share of the time in which it works at all."),
         "unpin": Param(
             False,
             type="boolean",
