@@ -11,10 +11,10 @@ from flink_jobs.apply import apply_changes
 from instrument_cache.flink_rest import job_name, job_version
 from instrument_cache.settings import Environment, environment
 
-# One setting serves both throughput and latency: a bundle ends after 20,000 records, or 10 to 20 ms.
+# One setting serves both throughput and latency: a bundle ends after 20,000 records, or 8 to 16 ms.
 PYTHON_OPTIONS: Final = {
     "python.fn-execution.bundle.size": "20000",
-    "python.fn-execution.bundle.time": "10",
+    "python.fn-execution.bundle.time": "8",
     "python.fn-execution.arrow.batch.size": "5000",
     "pipeline.object-reuse": "true",
 }
