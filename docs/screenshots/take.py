@@ -29,7 +29,7 @@ DAG = "stream_instruments"
 OPERATIONS = ("cache_backup", "cache_reconcile", "failover_drill", "dr_drill", "stream_upgrade")
 # Each ends with a report; readiness last, for it asks for the others.
 REPORTS = (
-    *("data_quality", "audit_verify", "retention", "slo_report", "capacity_report"),
+    *("data_quality", "audit_verify", "retention", "slo_report", "capacity_report", "secret_rotation"),
     "readiness_score",
 )
 RESTORE = "cache_restore"

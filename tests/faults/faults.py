@@ -59,7 +59,7 @@ def redis_out_of_memory(at: Situation) -> None:
     client.config_set("maxmemory", "1")
     try:
         _await_refusal(client, OutOfMemoryError)
-        at.hold((3, 8), (10, 60))
+        at.hold((7, 10), (10, 60))
     finally:
         client.config_set("maxmemory", "0")
 
@@ -70,7 +70,7 @@ def redis_read_only(at: Situation) -> None:
     client.replicaof("127.0.0.1", str(free_port()))
     try:
         _await_refusal(client, ReadOnlyError)
-        at.hold((3, 8), (10, 60))
+        at.hold((7, 10), (10, 60))
     finally:
         client.replicaof("NO", "ONE")
 
@@ -88,7 +88,7 @@ def disk_full(at: Situation) -> None:
     client, data = at.stack.redis, at.stack.home / "data"
     with full_disk(data):
         wait_until(lambda: _refuses_after(client, lambda: top_up(data)), 60, what="a Redis that cannot write its file")
-        at.hold((3, 8), (10, 60))
+        at.hold((7, 10), (10, 60))
 
 
 def redis_slow(at: Situation) -> None:
@@ -97,7 +97,7 @@ def redis_slow(at: Situation) -> None:
         started = time.monotonic()
         redis.Redis.from_url(at.stack.proxy.url(at.stack.instance)).ping()
         assert time.monotonic() - started > 0.2, "the proxy does not slow anything down"
-        at.hold((5, 8), (20, 60))
+        at.hold((7, 10), (20, 60))
 
 
 def redis_cut(at: Situation) -> None:
@@ -124,7 +124,7 @@ def clock_skew(at: Situation) -> None:
         for skew_us in (SKEW_US, -SKEW_US):
             for writer in at.writers:
                 writer.skew_us = skew_us
-            at.hold((2, 4), (10, 20))
+            at.hold((4, 6), (10, 20))
     finally:
         for writer in at.writers:
             writer.skew_us = 0
