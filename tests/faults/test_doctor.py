@@ -40,12 +40,12 @@ PLANTED = {
 ON_PAGE = PLANTED.keys() - {name for name in STOPPED if name != "lookup"}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1000)
 def test_the_doctor_and_the_page_name_what_is_planted_in_a_whole_stack(stack: Stack) -> None:
     stack.settle()
     _forget_red_reports(stack)
     airflow = AirflowApi(stack.instance)
-    wait_until(lambda: not red(stack) and not red_on_page(airflow), 120, what="a stack in which nothing is red")
+    wait_until(lambda: not red(stack) and not red_on_page(airflow), 300, what="a stack in which nothing is red")
     with _planted(stack) as plant_proofs:
         began_s = time.monotonic()
 
@@ -61,7 +61,7 @@ def test_the_doctor_and_the_page_name_what_is_planted_in_a_whole_stack(stack: St
         for finding in red(stack):
             assert finding.why, finding
             assert finding.mend, finding
-    wait_until(lambda: stack.cli("doctor").returncode == 0, 120, what="a stack in which nothing is red again")
+    wait_until(lambda: stack.cli("doctor").returncode == 0, 240, what="a stack in which nothing is red again")
 
 
 def red_on_page(airflow: AirflowApi, what: str = "findings") -> set[str]:
