@@ -59,7 +59,7 @@ def redis_out_of_memory(at: Situation) -> None:
     client.config_set("maxmemory", "1")
     try:
         _await_refusal(client, OutOfMemoryError)
-        at.hold((7, 10), (10, 60))
+        at.hold((9, 12), (10, 60))
     finally:
         client.config_set("maxmemory", "0")
 
@@ -70,7 +70,7 @@ def redis_read_only(at: Situation) -> None:
     client.replicaof("127.0.0.1", str(free_port()))
     try:
         _await_refusal(client, ReadOnlyError)
-        at.hold((7, 10), (10, 60))
+        at.hold((9, 12), (10, 60))
     finally:
         client.replicaof("NO", "ONE")
 
@@ -88,7 +88,7 @@ def disk_full(at: Situation) -> None:
     client, data = at.stack.redis, at.stack.home / "data"
     with full_disk(data):
         wait_until(lambda: _refuses_after(client, lambda: top_up(data)), 60, what="a Redis that cannot write its file")
-        at.hold((7, 10), (10, 60))
+        at.hold((9, 12), (10, 60))
 
 
 def redis_slow(at: Situation) -> None:
@@ -97,12 +97,12 @@ def redis_slow(at: Situation) -> None:
         started = time.monotonic()
         redis.Redis.from_url(at.stack.proxy.url(at.stack.instance)).ping()
         assert time.monotonic() - started > 0.2, "the proxy does not slow anything down"
-        at.hold((7, 10), (20, 60))
+        at.hold((9, 12), (20, 60))
 
 
 def redis_cut(at: Situation) -> None:
     """Each second every fifth connection to Redis is cut."""
-    for _ in range(60 if at.long else 8):
+    for _ in range(60 if at.long else 15):
         with at.stack.proxy.toxic("reset_peer", toxicity=0.2, timeout=0):
             time.sleep(1)
 

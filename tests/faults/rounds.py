@@ -86,7 +86,7 @@ class Field:
             with naming(self.stack, fault) as doctor:
                 FAULTS[fault](Situation(self.stack, self.writers, random.Random(seed), long))
                 ended = time.monotonic()
-                recovery_s = self._recover() - ended
+                recovery_s = self._recover(began) - ended
             changes = _written(began, self.stack.log_ends())
             time.sleep(_CALM_S)
         self.writers[1].flush()
@@ -94,11 +94,12 @@ class Field:
         findings = tuple(self._check())
         return Round(fault, seed, changes, recovery_s, findings, doctor.named, false_alarms, page.named(doctor))
 
-    def _recover(self) -> float:
-        """Wait until the stack is whole again and has applied what the log held then. Returns when that was."""
+    def _recover(self, began: dict[int, int]) -> float:
+        """Wait until the stack is whole again, takes records, and has applied what the log held then. Returns when
+        that was."""
         wait_until(self.stack.all_serve, RECOVERY_S, what="every part serving")
         wait_until(self.stack.job_runs, RECOVERY_S, what="one running job")
-        wait_until(self.stack.log_ends, RECOVERY_S, what="a readable log")
+        wait_until(lambda: _written(began, self.stack.log_ends()) > 0, RECOVERY_S, what="a log that takes records")
         ends = self.stack.log_ends()
         wait_until(lambda: self.stack.has_accounted(ends), RECOVERY_S, what="every record applied")
         return time.monotonic()

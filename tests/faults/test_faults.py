@@ -32,6 +32,6 @@ def test_after_a_fault_nothing_is_missing_stale_extra_or_miscounted(field: Field
     for named in (result.named, result.shown):
         assert named is not None
         assert named.after_s < NAMED_S_MAX
-    assert result.changes > 0 or fault in ("kill-worker",)
+    assert result.changes > 0
     assert len(field.stack.workers()) <= 2
     field.stack.assert_all_are_marked()

@@ -123,7 +123,7 @@ def service(world: World, tmp_path: Path) -> Iterator[Granian]:
 
 def cut_all(client: Any) -> None:
     """Every connection to Redis has to log in anew, that of the one who asks too."""
-    for user in ("default", "reader"):
+    for user in ("reader", "default"):  # whoever asks is of the last, and cannot ask again at once
         client.client_kill_filter(_type="normal", user=user, skipme=False)
 
 
