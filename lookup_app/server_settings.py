@@ -21,6 +21,7 @@ class ServerSettings:
     drain_s: float = 5
     stop_s: int = 10
     metrics_folder: str | None = None
+    real_time: bool = True
 
 
 def server_settings(env: Environment | None = None) -> ServerSettings:
@@ -37,4 +38,5 @@ def server_settings(env: Environment | None = None) -> ServerSettings:
         drain_s=env.integer("ICACHE_LOOKUP_DRAIN_S", 5, 0, 600),
         stop_s=env.integer("ICACHE_LOOKUP_STOP_S", 10, 1, 600),
         metrics_folder=env.variables.get("ICACHE_LOOKUP_METRICS_DIR") or None,
+        real_time=env.boolean("ICACHE_LOOKUP_REAL_TIME", True),
     )

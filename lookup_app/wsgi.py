@@ -16,6 +16,7 @@ from lookup_app.fast_lane.settings import handed_down
 from lookup_app.hot_path.middleware import HotPath
 from lookup_app.observation import create_observation
 from lookup_app.orphans import end_with_server
+from lookup_app.precedence import come_first
 from lookup_app.protection.assembly import create_protection
 from lookup_app.protection.settings import protection_settings
 from lookup_app.sampling import sampling_settings
@@ -29,6 +30,8 @@ def _app() -> Callable[..., Any]:
         configure_logging("lookup")
         server = server_settings()
         drain_on_sigterm(server.drain_s)  # before any thread begins: each must have the signal blocked
+        if server.real_time:
+            come_first()
         settings = lookup_settings()
         names = [path.stem for path in settings.contract_paths]
         protection = create_protection(protection_settings(), names, settings.redis_url, settings.redis_timeout_s)

@@ -96,7 +96,9 @@ class _Reads:
     def __init__(self, instance: Instance, target: Target, keys: int, status: Status) -> None:
         self._instance, self._target, self._status = instance, target, status
         self._generator = Generator(instance.folder("run"))
-        self._requests = [target.single(synthetic_cusip(number * 7919 % keys)) for number in range(20_000)]
+        step = keys // _DRIFTED  # those have no record before the first run
+        numbers = (number * 7919 % keys for number in range(20_000))
+        self._requests = [target.single(synthetic_cusip(number)) for number in numbers if number % step]
         self.alone: list[Load] = []
         self.beside: list[Load] = []
         self.runs: list[Timed] = []
