@@ -9,8 +9,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from local_stack.instance import Instance
 
 
 def free_port() -> int:
@@ -99,3 +103,15 @@ def stack_component(name: str, home: Path, port_offset: int) -> Iterator[object]
         wait_until(lambda: part.is_ready(instance), part.ready_timeout_s, what=f"{name} (log: {log})")
         part.after_start(instance)
         yield instance
+
+
+@contextmanager
+def stack_parts(home: Path, *names: str) -> Iterator[Instance]:
+    """Some parts of the laptop stack on ports of their own, with their files in `home`."""
+    from local_stack.instance import Instance
+
+    offset = free_port_offset()
+    with ExitStack() as stack:
+        for name in names:
+            stack.enter_context(stack_component(name, home, offset))
+        yield Instance(home, Instance.from_environment().tools, offset)

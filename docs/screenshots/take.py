@@ -26,7 +26,7 @@ OPTIONS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 DAG = "stream_instruments"
-OPERATIONS = ("cache_backup", "cache_reconcile", "failover_drill", "dr_drill", "stream_upgrade")
+OPERATIONS = ("cache_backup", "cache_reconcile", "failover_drill", "dr_drill", "stream_upgrade", "secret_rotation")
 # Each ends with a report; readiness last, for it asks for the others.
 REPORTS = (
     *("data_quality", "audit_verify", "retention", "slo_report", "capacity_report", "secret_rotation"),

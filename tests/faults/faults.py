@@ -111,7 +111,7 @@ def s3_away(at: Situation) -> None:
     """No checkpoint can be written, and the changes go on."""
     at.stack.supervisor.stop("s3")
     try:
-        at.hold((40, 40), (300, 300))
+        at.hold((20, 20), (300, 300))
         ends = at.stack.log_ends()
         wait_until(lambda: at.stack.has_accounted(ends), 30, what="changes applied without S3")
     finally:

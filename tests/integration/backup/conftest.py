@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
@@ -15,16 +14,13 @@ from instrument_cache.backup.service import Backups
 from instrument_cache.connections import redis_client
 from instrument_cache.settings import Environment, redis_url
 from local_stack.instance import Instance
-from tests.servers import free_port_offset, stack_component
+from tests.servers import stack_parts
 
 
 @pytest.fixture(scope="package")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    home, offset = tmp_path_factory.mktemp("parts"), free_port_offset()
-    with ExitStack() as stack:
-        for name in ("redis", "s3", "s3-second"):
-            stack.enter_context(stack_component(name, home, offset))
-        yield Instance(home, Instance.from_environment().tools, offset)
+    with stack_parts(tmp_path_factory.mktemp("parts"), "redis", "s3", "s3-second") as made:
+        yield made
 
 
 @pytest.fixture

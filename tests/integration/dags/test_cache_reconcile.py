@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 import redis
@@ -21,18 +20,14 @@ from local_stack.synthetic import synthetic_cusip
 from tests.integration.airflow_home import AirflowHome
 from tests.integration.reconcile.conftest import fill_cache
 from tests.integration.reconcile.live import row
-from tests.servers import free_port_offset, stack_component, wait_until
+from tests.servers import stack_parts, wait_until
 
 ROWS = 500
 
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    home, offset = tmp_path_factory.mktemp("parts"), free_port_offset()
-    with ExitStack() as stack:
-        for name in ("redis", "kafka", "s3", "simulator"):
-            stack.enter_context(stack_component(name, home, offset))
-        made = Instance(home, Instance.from_environment().tools, offset)
+    with stack_parts(tmp_path_factory.mktemp("parts"), "redis", "kafka", "s3", "simulator") as made:
         ensure_topics(made.kafka, DATASET, partitions=2, replication=1)
         yield made
 

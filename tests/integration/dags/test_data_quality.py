@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -32,7 +31,7 @@ from local_stack.components.airflow import airflow_environment
 from local_stack.instance import DATASET, Instance
 from local_stack.synthetic import synthetic_cusip, synthetic_rows
 from tests.integration.airflow_home import AirflowHome, Outcome
-from tests.servers import free_port, free_port_offset, stack_component
+from tests.servers import free_port, stack_parts
 
 ROWS = 1200
 DESIRED = "stream_instruments_desired"
@@ -42,11 +41,8 @@ RED = GREEN | {"report": "failed"}
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    home, offset = tmp_path_factory.mktemp("parts"), free_port_offset()
-    with ExitStack() as stack:
-        for name in ("redis", "s3", "s3-second", "simulator"):
-            stack.enter_context(stack_component(name, home, offset))
-        yield Instance(home, Instance.from_environment().tools, offset)
+    with stack_parts(tmp_path_factory.mktemp("parts"), "redis", "s3", "s3-second", "simulator") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

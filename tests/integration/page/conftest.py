@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -22,7 +21,7 @@ from local_stack.components.component import answers
 from local_stack.instance import PROJECT, Instance
 from tests.integration.airflow_home import AirflowHome
 from tests.integration.page.site import USERS, Site
-from tests.servers import free_port, free_port_offset, process, stack_component, wait_until
+from tests.servers import free_port, process, stack_parts, wait_until
 from tests.unit.plugins.fake_flink import FakeFlink
 
 # Parts that are not there.
@@ -34,11 +33,8 @@ ABSENT = (
 
 @pytest.fixture(scope="package")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    home, offset = tmp_path_factory.mktemp("parts"), free_port_offset()
-    with ExitStack() as stack:
-        for name in ("redis", "kafka", "s3", "s3-second"):
-            stack.enter_context(stack_component(name, home, offset))
-        yield Instance(home, Instance.from_environment().tools, offset)
+    with stack_parts(tmp_path_factory.mktemp("parts"), "redis", "kafka", "s3", "s3-second") as made:
+        yield made
 
 
 @pytest.fixture(scope="package")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,14 @@ import pytest
 from instrument_cache.settings import Environment
 from local_stack.instance import PROJECT, Instance
 from tests.integration.restore.world import World
-from tests.servers import free_port_offset, stack_component
+from tests.servers import stack_component, stack_parts
 from tests.unit.restore.backups import SIGNING_KEY
 
 
 @pytest.fixture(scope="package")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    home, offset = tmp_path_factory.mktemp("parts"), free_port_offset()
-    with ExitStack() as stack:
-        for name in ("redis", "kafka", "s3", "s3-second"):
-            stack.enter_context(stack_component(name, home, offset))
-        yield Instance(home, Instance.from_environment().tools, offset)
+    with stack_parts(tmp_path_factory.mktemp("parts"), "redis", "kafka", "s3", "s3-second") as made:
+        yield made
 
 
 @pytest.fixture(scope="package")

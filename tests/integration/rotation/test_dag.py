@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from instrument_cache.reports import Report
 from instrument_cache.settings import Environment, redis_url, s3_settings
 from local_stack.instance import DATASET, PROJECT, Instance
 from tests.integration.airflow_home import AirflowHome
-from tests.servers import free_port_offset, stack_component
+from tests.servers import stack_parts
 
 ALL = ("plan", "switch", "finish", "report")
 NAME = "redis:default"
@@ -27,11 +26,8 @@ NAME = "redis:default"
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    home, offset = tmp_path_factory.mktemp("parts"), free_port_offset()
-    with ExitStack() as stack:
-        for name in ("redis", "s3", "s3-second"):
-            stack.enter_context(stack_component(name, home, offset))
-        yield Instance(home, Instance.from_environment().tools, offset)
+    with stack_parts(tmp_path_factory.mktemp("parts"), "redis", "s3", "s3-second") as made:
+        yield made
 
 
 def newest(env: Environment) -> Report:
