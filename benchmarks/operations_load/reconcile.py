@@ -49,7 +49,7 @@ def measure(keys: int, logs: Path | None, status: Status) -> Result:
         drift(instance, keys)
         with ours(instance, UNCACHED, 0, instance.folder("log")) as target:
             reads = _Reads(instance, target, keys, status)
-            seconds = max(5.0, keys * _READ_US / 1e6)
+            seconds = max(3.0, keys * _READ_US / 1e6)
             # The first run finds the drift and repairs it, the second finds nothing.
             for run_id in ("with-drift", "without-drift"):
                 reads.alone_for(seconds)
