@@ -257,6 +257,25 @@ def test_a_worker_that_dies_is_replaced_and_workers_add_up(
         wait_until(lambda: name in httpx.get(f"{server.url}/metrics").text, "nothing counted is lost", timeout_s=10)
 
 
+@pytest.mark.parametrize("wanted", ["true", "false"])
+def test_an_idle_worker_comes_first_where_the_system_allows_it(
+    redis_server: RedisServer, tmp_path: Path, wanted: str
+) -> None:
+    policy = os.SCHED_RR if wanted == "true" and real_time_is_allowed() else os.SCHED_OTHER
+    with lookup(tmp_path, redis_server, REAL_TIME=wanted) as server:
+        [worker] = workers_of(server)  # type: ignore[arg-type]
+        wait_until(lambda: policies_of(worker) == {policy}, "each thread follows")
+
+
+def real_time_is_allowed() -> bool:
+    attempt = "import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))"
+    return subprocess.run([sys.executable, "-c", attempt], stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def policies_of(pid: int) -> set[int]:
+    return {os.sched_getscheduler(int(thread)) for thread in os.listdir(f"/proc/{pid}/task")}
+
+
 def test_settings_that_cannot_be_used_are_said_in_one_line() -> None:
     environment = {"PYTHONPATH": str(PROJECT), "ICACHE_REDIS_URL": "redis://x", "ICACHE_LOOKUP_WORKERS": "many"}
     command = [sys.executable, "-m", "lookup_app"]
