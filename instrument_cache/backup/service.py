@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
@@ -40,8 +41,10 @@ from instrument_cache.settings import (
     s3_second_settings,
     s3_settings,
 )
+from instrument_cache.under_way import Step, under_way
 
 _LOCK_MODES: Final = ("GOVERNANCE", "COMPLIANCE")
+# The lock, and what the doctor is told.
 _LOCK: Final = "backup"
 logger = structlog.get_logger()
 
@@ -105,8 +108,8 @@ class Backups:
 
         Raises OperationRunning if another run makes one now, SettingsError without a signing key.
         """
-        self.catalog.keys.check_signs()
-        with operation_lock(self.client, self.dataset, _LOCK, run_id):
+        with self._step("export", run_id), operation_lock(self.client, self.dataset, _LOCK, run_id):
+            self.catalog.keys.check_signs()
             export = Export(self.client, self.contract, self.catalog, self.cipher, self.options)
             return export.run(backup_name(run_id, moment), progress)
 
@@ -115,6 +118,10 @@ class Backups:
 
         Raises BackupRefused if no copy is whole, BackupDiffers.
         """
+        with self._step("verify", name):
+            return self._verify(name, progress)
+
+    def _verify(self, name: str, progress: Callable[[int], None]) -> Verified:
         signed = self._signed(name)
         # Two tries of one run at once may have published a manifest each, in a region each.
         copies = [BackupReader(region, found, self.cipher) for region, found in signed if found == signed[0][1]]
@@ -142,6 +149,10 @@ class Backups:
 
     def mark_good(self, verified: Verified, accept_smaller: bool = False) -> list[str]:
         """Mark the proved copies as good; returns their regions. Raises Shrunk, BackupRefused."""
+        with self._step("mark_good", verified.name):
+            return self._mark_good(verified, accept_smaller)
+
+    def _mark_good(self, verified: Verified, accept_smaller: bool) -> list[str]:
         copies = [
             (region, manifest) for region, manifest in self._signed(verified.name) if region.name in verified.regions
         ]
@@ -184,12 +195,12 @@ class Backups:
 
     def copy(self, run_id: str, deep: bool = False, progress: Callable[[str], None] = lambda name: None) -> Copied:
         """Give each region the good backups that it lacks; `deep`: and mend what is damaged."""
-        with operation_lock(self.client, self.dataset, _LOCK, run_id):
+        with self._step("fill_regions", run_id), operation_lock(self.client, self.dataset, _LOCK, run_id):
             return Copying(self.catalog, self.options.lock).run(deep, progress)
 
     def retain(self, run_id: str) -> Removed:
         """Remove what the policy does not keep."""
-        with operation_lock(self.client, self.dataset, _LOCK, run_id):
+        with self._step("retention", run_id), operation_lock(self.client, self.dataset, _LOCK, run_id):
             return self._retain(dry_run=False)
 
     def protect(self) -> Protected:
@@ -234,6 +245,10 @@ class Backups:
 
     def publish(self, run_id: str, started: datetime, steps: Steps) -> Report:
         """Publish what a run came to; in the other region if the own one is away."""
+        with self._step("report", run_id):
+            return self._publish(run_id, started, steps)
+
+    def _publish(self, run_id: str, started: datetime, steps: Steps) -> Report:
         steps.clock_ahead_s = self.clock_ahead_s()
         times = (started.isoformat(timespec="seconds"), datetime.now(UTC).isoformat(timespec="seconds"))
         made = report(self.dataset, run_id, *times, steps, [region.name for region in self.regions])
@@ -245,6 +260,9 @@ class Backups:
                 if not left:
                     raise
         return made
+
+    def _step(self, name: str, run_id: str) -> AbstractContextManager[Step]:
+        return under_way(self.client, self.dataset, _LOCK, name, run_id)
 
     def _report_places(self) -> list[tuple[int, S3Settings]]:
         """How many places are left behind it, and the place."""

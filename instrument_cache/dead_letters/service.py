@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property
 
+import redis
+
 from instrument_cache.avro import AvroChangeDecoder
 from instrument_cache.change import ChangeDecoder
 from instrument_cache.connections import redis_client
@@ -22,6 +24,7 @@ from instrument_cache.objects import ObjectStore
 from instrument_cache.schema_registry import registry_of
 from instrument_cache.settings import Environment, contract_path, environment, redis_url, s3_settings
 from instrument_cache.store.redis import RedisStore
+from instrument_cache.under_way import under_way
 
 
 class Where(StrEnum):
@@ -55,8 +58,12 @@ class DeadLetters:
         return ObjectStore(s3_settings(self._env))
 
     @cached_property
+    def _client(self) -> redis.Redis:
+        return redis_client(redis_url(self._env), name="dead-letters")
+
+    @cached_property
     def store(self) -> RedisStore:
-        return RedisStore(redis_client(redis_url(self._env), name="dead-letters"), self.dataset)
+        return RedisStore(self._client, self.dataset)
 
     @cached_property
     def archive(self) -> Archive:
@@ -88,7 +95,9 @@ class DeadLetters:
 
     def archive_now(self, progress: Callable[[Archived], None] = lambda _: None) -> Archived:
         """Archive what is not yet archived."""
-        return archive_letters(self.bootstrap, self.dataset, self.archive, progress)
+        # All that are not archived yet: so each run does what the one before has left.
+        with under_way(self._client, self.dataset, "dead_letter_archive", "archive", "archive"):
+            return archive_letters(self.bootstrap, self.dataset, self.archive, progress)
 
     def plan(self, request: ReplayRequest, where: Where = Where.ALL) -> Plan:
         """What a replay would do now; nothing is written. Raises Unavailable if the schema registry does not answer."""

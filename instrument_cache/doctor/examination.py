@@ -12,6 +12,7 @@ from instrument_cache.doctor.feed_part import look_at_feed, look_at_source
 from instrument_cache.doctor.flink_part import look_at_flink
 from instrument_cache.doctor.machine_part import look_at_clocks, look_at_disks
 from instrument_cache.doctor.model import Finding, red_first
+from instrument_cache.doctor.operations_part import look_at_operations
 from instrument_cache.doctor.proof_part import look_at_proofs
 from instrument_cache.doctor.redis_part import look_at_redis, look_at_sentinels
 from instrument_cache.doctor.restarts_part import look_at_restarts
@@ -46,11 +47,12 @@ def parts(env: Environment, clock: Clock) -> Iterator[Part]:
     yield part_of("flink", look_at_flink, env)
     yield from _optional(env, clock)
     for name, settings in regions_of(env).items():
-        yield part_of(f"s3:{name}", look_at_region, name, settings)
+        yield part_of(f"s3:{name}", look_at_region, name, settings, env)
     yield part_of("stream", look_at_stream, env)
     yield part_of("account", look_at_account, env)
     yield part_of("rejects", look_at_rejects, env)
     yield part_of("proofs", look_at_proofs, env, clock)
+    yield part_of("operations", look_at_operations, env)
     yield part_of("clock", look_at_clocks, env, clock)
 
 

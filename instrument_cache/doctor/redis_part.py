@@ -187,8 +187,12 @@ def look_at_sentinels(env: Environment) -> Iterator[Finding]:
     service = parts.path.strip("/") or "mymaster"
     nodes = parts.netloc.rpartition("@")[2].split(",")
     complaints = {node: complaint for node in nodes if (complaint := _quorum(node, service))}
-    if not complaints:
+    promoted = next((found for node in nodes if (found := _promoted(node, service))), None)
+    if promoted:
+        yield promoted
+    elif not complaints:
         yield Finding("sentinel", "ok", f"{len(nodes)} Sentinels can elect a new primary of {service!r}")
+    if not complaints:
         return
     told = "; ".join(f"{node}: {text}" for node, text in complaints.items())
     is_lost = any("NOQUORUM" in text for text in complaints.values()) or 2 * len(complaints) >= len(nodes)
@@ -202,10 +206,37 @@ def look_at_sentinels(env: Environment) -> Iterator[Finding]:
     )
 
 
+def _promoted(node: str, service: str) -> Finding | None:
+    """A fail-over of the last minutes, as one Sentinel tells of it; None if there was none, or it does not answer."""
+    client = _sentinel(node)
+    try:
+        master, up_s = client.sentinel_master(service), client.info("server")["uptime_in_seconds"]
+    except (RedisError, OSError):
+        return None
+    finally:
+        client.close()
+    ago_s = master["role-reported-time"] / 1000
+    # It is counted anew when the Sentinel itself is started, too.
+    if not master["config-epoch"] or ago_s > min(_RESTART_S, up_s - 2):
+        return None
+    return Finding(
+        "sentinel",
+        "warn",
+        f"Redis at {master['ip']}:{master['port']} was made the primary of {service!r} {duration(ago_s)} ago",
+        "the primary before it ended or did not answer, or somebody asked for it; its newest writes may be lost",
+        "icache reconcile shows whether anything was lost; start the old primary, which follows the new one",
+        "failover_drill",
+    )
+
+
+def _sentinel(node: str) -> Any:
+    host, _, port = node.partition(":")
+    return redis.Redis(host=host, port=int(port or 26379), socket_timeout=1.0, socket_connect_timeout=1.0)
+
+
 def _quorum(node: str, service: str) -> str | None:
     """What one Sentinel complains of; None if nothing."""
-    host, _, port = node.partition(":")
-    client: Any = redis.Redis(host=host, port=int(port or 26379), socket_timeout=1.0, socket_connect_timeout=1.0)
+    client = _sentinel(node)
     try:
         client.execute_command("SENTINEL", "CKQUORUM", service)
     except (RedisError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from instrument_cache.objects import ObjectStore
 from instrument_cache.settings import Environment, S3Settings
 
 _TIMEOUT_S: Final = 5.0
+# The quickest counts: the first makes the connection, and a machine may be busy for a moment.
+_S3_LISTS: Final = 3
 _AIRFLOW: Final = {
     "metadatabase": ("airflow-api-server", "Airflow's database does not answer: no DAG runs"),
     "scheduler": ("airflow-scheduler", "no DAG is started: neither by schedule nor by hand"),
@@ -43,12 +46,13 @@ def look_at_kafka(env: Environment) -> Iterator[Finding]:
     yield Finding("kafka", "ok", f"{bootstrap} keeps {kept} offsets in {len(spans)} partitions of {dataset!r}")
 
 
-def look_at_region(name: str, settings: S3Settings) -> Iterator[Finding]:
-    """Whether one region's S3 lists the bucket of backups."""
+def look_at_region(name: str, settings: S3Settings, env: Environment) -> Iterator[Finding]:
+    """Whether one region's S3 lists the bucket of backups, and soon."""
+    limit_ms = env.integer("ICACHE_DOCTOR_S3_MS_MAX", default=200, low=1, high=10_000)
     try:
         # One try: whoever asks the doctor wants to know of each failure.
         store = ObjectStore(settings, s3_client(settings, silence_s=_TIMEOUT_S, tries=1))
-        next(iter(store.keys("doctor/")), None)
+        took_ms = min(_listed_ms(store) for _ in range(_S3_LISTS))
     except ObjectStoreUnavailable as error:
         first = name == "first"
         yield Finding(
@@ -61,7 +65,23 @@ def look_at_region(name: str, settings: S3Settings) -> Iterator[Finding]:
             "cache_backup",
         )
         return
+    if took_ms > limit_ms:
+        yield Finding(
+            f"s3:{name}",
+            "warn",
+            f"S3 at {settings.endpoint} takes {took_ms:.0f} ms to list its bucket; {limit_ms} ms are expected",
+            "the network is slow, or the server has too much to do: operations take longer",
+            "icache status; look at the network and at the server's disks",
+            "cache_backup",
+        )
+        return
     yield Finding(f"s3:{name}", "ok", f"{settings.endpoint} lists the bucket {settings.bucket!r}")
+
+
+def _listed_ms(store: ObjectStore) -> float:
+    began = time.monotonic()
+    next(iter(store.keys("doctor/")), None)
+    return (time.monotonic() - began) * 1000
 
 
 def regions_of(env: Environment) -> dict[str, S3Settings]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from instrument_cache.objects import ObjectStore
 from instrument_cache.operation_lock import operation_lock
 from instrument_cache.reports import Report, publish
 from instrument_cache.settings import Environment, contract_path, redis_url, s3_settings
+from instrument_cache.under_way import under_way
 
 FAILOVER: Final = "failover_drill"
 DR: Final = "dr_drill"
@@ -56,7 +58,7 @@ class Drills:
     def failover(self, run_id: str, plan: FailoverPlan, tell: Tell = lambda _: None) -> Drilled:
         """Raises DrillFailed, ScratchUnavailable, or OperationRunning if another drill runs."""
         started = datetime.now(UTC)
-        with self._alone(run_id):
+        with self._alone(FAILOVER, run_id):
             result = run_failover(plan, self._contract, tell)
         misses = result.misses(plan)
         good = f"writes came back after {result.write_gap_s:.1f} s, no cached read failed, nothing stayed lost"
@@ -66,7 +68,7 @@ class Drills:
     def dr(self, run_id: str, targets: DrTargets, region: str, tell: Tell = lambda _: None) -> Drilled:
         """Raises DrillFailed, BackupRefused, Unavailable, or OperationRunning if another drill runs."""
         started = datetime.now(UTC)
-        with self._alone(run_id):
+        with self._alone(DR, run_id):
             result = run_dr(ProcessSite(self._env, region=region), tell)
         misses = result.misses(targets)
         good = f"a second region served after {result.rto_s:.0f} s, equal to the source"
@@ -84,6 +86,10 @@ class Drills:
 
     def publish(self, drilled: Drilled) -> Report:
         """Write the report with its trend, and return it. Raises ObjectStoreUnavailable, StoreUnavailable."""
+        with under_way(self._redis(), self.dataset, drilled.operation, "report", drilled.run_id):
+            return self._publish(drilled)
+
+    def _publish(self, drilled: Drilled) -> Report:
         objects = ObjectStore(s3_settings(self._env))
         earlier = earlier_reports(objects, self.dataset, drilled.operation)
         before = [report for report in earlier if report.run_id != drilled.run_id]
@@ -105,9 +111,15 @@ class Drills:
         """Of the last runs, the oldest first. Raises ObjectStoreUnavailable."""
         return earlier_reports(ObjectStore(s3_settings(self._env)), self.dataset, operation, count)
 
-    def _alone(self, run_id: str) -> Any:
+    @contextmanager
+    def _alone(self, operation: str, run_id: str) -> Iterator[None]:
         """Two drills at once would measure each other."""
-        return operation_lock(self._redis(), self.dataset, _LOCK, run_id)
+        client = self._redis()
+        with (
+            under_way(client, self.dataset, operation, "drill", run_id),
+            operation_lock(client, self.dataset, _LOCK, run_id),
+        ):
+            yield
 
     def _redis(self) -> redis.Redis:
         return redis_client(redis_url(self._env), name="drill")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
@@ -37,6 +37,7 @@ from instrument_cache.source.interface import Source
 from instrument_cache.source.registry import open_source
 from instrument_cache.store.redis import RedisStore
 from instrument_cache.store.target import Target
+from instrument_cache.under_way import Step, under_way
 
 logger = structlog.get_logger()
 LOCK: Final = "reconcile"
@@ -75,6 +76,13 @@ class Reconcile:
 
     def compare(self, run_id: str, order: Order, progress: Progress = lambda *_: None) -> Plan:
         """The plan of this run. If an earlier try has made it, that one counts. Raises OperationRunning too."""
+        with self._step("compare", run_id) as step:
+            plan = self._compare(run_id, order, progress)
+            if plan.reasons and not plan.order.dry_run:
+                step.asks("; ".join(plan.reasons))
+            return plan
+
+    def _compare(self, run_id: str, order: Order, progress: Progress) -> Plan:
         plans = self.plans(run_id)
         with operation_lock(self.client, self.dataset, LOCK, run_id), self._source() as source:
             if found := plans.load():
@@ -98,6 +106,10 @@ class Reconcile:
         Raises ReconcileError if it is to be approved and was not, or if the cache was rolled back since; and
         OperationRunning.
         """
+        with self._step("repair", run_id):
+            return self._repair_planned(run_id, approved, progress)
+
+    def _repair_planned(self, run_id: str, approved: bool, progress: Progress) -> Plan:
         plans = self.plans(run_id)
         plan = plans.need()
         if plan.order.dry_run or not plan.parts:
@@ -144,11 +156,12 @@ class Reconcile:
 
     def report(self, run_id: str) -> Report:
         """Publish the report of a run that is over. What its plan asked for and nobody approved counts as refused."""
-        plans = self.plans(run_id)
-        plan = plans.need()
-        found = report_of(plan, plans, _decision(plan, plans), self._clock.now_us())
-        publish(self.objects, self.client, found)
-        return found
+        with self._step("report", run_id):
+            plans = self.plans(run_id)
+            plan = plans.need()
+            found = report_of(plan, plans, _decision(plan, plans), self._clock.now_us())
+            publish(self.objects, self.client, found)
+            return found
 
     def retain(self) -> list[str]:
         """Remove the plans of runs that are long over; returns their folders. Raises SettingsError."""
@@ -164,6 +177,9 @@ class Reconcile:
         report = read(self.objects, self.dataset, OPERATION, iso(looked_us), last.run_id)
         still_open = report.details.get("open", {}) if report else {}
         return Before(looked_us, int(last.numbers.get("trusted_rows", 0)), still_open)
+
+    def _step(self, name: str, run_id: str) -> AbstractContextManager[Step]:
+        return under_way(self.client, self.dataset, OPERATION, name, run_id)
 
     @contextmanager
     def _source(self) -> Iterator[Source]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Final
 
@@ -45,6 +46,7 @@ from instrument_cache.scratch.folder import scratch_folder
 from instrument_cache.settings import Environment, contract_path, environment, redis_url, s3_settings
 from instrument_cache.store.redis import RedisStore
 from instrument_cache.store.target import Target
+from instrument_cache.under_way import Step, under_way
 
 LOCK: Final = "write"
 # Redis may be away so long, as when it fails over, before a try is given up.
@@ -92,6 +94,10 @@ class Restores:
     def plan(self, request: RestoreRequest, progress: Progress = silent, checked: CheckProgress = unchecked) -> Plan:
         """Check the backup whole and find out what would become of it; nothing is written."""
         check_region(request.region, [region.name for region in self.regions])
+        with self._step("plan", request.run_id):
+            return self._plan(request, progress, checked)
+
+    def _plan(self, request: RestoreRequest, progress: Progress, checked: CheckProgress) -> Plan:
         manifest = chosen(self.catalog, request)
         _check_not_empty(manifest, request)
         wanted = KeyFilter(self.contract, request.scope)
@@ -102,7 +108,8 @@ class Restores:
 
     def restore(self, plan: Plan, progress: Progress = silent, checked: CheckProgress = unchecked) -> Counts:
         """Check the backup whole again, then bring it back."""
-        with operation_lock(self.client, self.dataset, LOCK, plan.request.run_id) as lock:
+        run_id = plan.request.run_id
+        with self._step("restore", run_id), operation_lock(self.client, self.dataset, LOCK, run_id) as lock:
             reader = self._reader(plan, checked)
 
             def once() -> Counts:
@@ -116,12 +123,13 @@ class Restores:
 
         After a roll back nothing is applied: it would bring back what was rolled back.
         """
-        with operation_lock(self.client, self.dataset, LOCK, plan.request.run_id) as lock:
+        run_id = plan.request.run_id
+        with self._step("catch_up", run_id), operation_lock(self.client, self.dataset, LOCK, run_id) as lock:
             done = CaughtUp(Counts())
             if not plan.is_roll_back:
                 done = self._catch_up(plan, _while_held(lock.check, progress))
             scope = plan.request.scope
-            note_restored(self.client, self.dataset, plan.request.run_id, plan.backup, scope.text, list(scope.keys))
+            note_restored(self.client, self.dataset, run_id, plan.backup, scope.text, list(scope.keys))
             return done
 
     def reconcile(self, plan: Plan) -> str:
@@ -129,17 +137,23 @@ class Restores:
 
         After a roll back it only compares: the cache is meant to differ. Raises OperationRunning too.
         """
-        reconcile, run_id = Reconcile(self._env), plan.request.run_id
-        found = reconcile.compare(run_id, Order(dry_run=plan.is_roll_back, effort_percent=100))
-        if not found.reasons:
-            reconcile.repair(run_id)
-        return reconcile.report(run_id).sentence
+        run_id = plan.request.run_id
+        with self._step("reconcile", run_id):
+            reconcile = Reconcile(self._env)
+            found = reconcile.compare(run_id, Order(dry_run=plan.is_roll_back, effort_percent=100))
+            if not found.reasons:
+                reconcile.repair(run_id)
+            return reconcile.report(run_id).sentence
 
     def publish(self, plan: Plan, restored: Counts, caught_up: CaughtUp, reconciled: str) -> Report:
         """Write the report; of one run there is one."""
-        report = report_of(plan, restored, caught_up, reconciled)
-        publish(ObjectStore(s3_settings(self._env)), self.client, report)
-        return report
+        with self._step("report", plan.request.run_id):
+            report = report_of(plan, restored, caught_up, reconciled)
+            publish(ObjectStore(s3_settings(self._env)), self.client, report)
+            return report
+
+    def _step(self, name: str, run_id: str) -> AbstractContextManager[Step]:
+        return under_way(self.client, self.dataset, "restore", name, run_id)
 
     def _catch_up(self, plan: Plan, progress: Progress) -> CaughtUp:
         manifest = self.catalog.named(plan.backup)

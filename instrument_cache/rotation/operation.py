@@ -21,6 +21,7 @@ from instrument_cache.rotation.exchange import Rotation
 from instrument_cache.rotation.model import Phase, State
 from instrument_cache.rotation.settings import RotationSettings, rotation_settings
 from instrument_cache.settings import Environment, environment, redis_url, s3_settings
+from instrument_cache.under_way import under_way
 
 OPERATION: Final = "secret_rotation"
 
@@ -109,7 +110,10 @@ class SecretRotation:
 
     @contextmanager
     def _alone(self, run_id: str) -> Iterator[None]:
-        with operation_lock(self._client, self.dataset, OPERATION, run_id):
+        with (
+            under_way(self._client, self.dataset, OPERATION, "switch", run_id),
+            operation_lock(self._client, self.dataset, OPERATION, run_id),
+        ):
             yield
 
     def _state(self, name: str) -> State:

@@ -21,7 +21,7 @@ from local_stack.supervisor import Supervisor, SupervisorUnavailable
 console = Console(highlight=False, soft_wrap=True)
 _LIMITS: Final = (
     *("ICACHE_DOCTOR_BACKUP_MINUTES_MAX", "ICACHE_DOCTOR_DEADLINE_S", "ICACHE_DOCTOR_PROOF_MINUTES_MAX"),
-    *("ICACHE_DOCTOR_REDIS_MS_MAX", "ICACHE_FRESHNESS_LATE_S", "ICACHE_FRESHNESS_STALLED_S"),
+    *("ICACHE_DOCTOR_REDIS_MS_MAX", "ICACHE_DOCTOR_S3_MS_MAX", "ICACHE_FRESHNESS_LATE_S", "ICACHE_FRESHNESS_STALLED_S"),
 )
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "red": "red"}
 

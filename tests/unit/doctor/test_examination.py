@@ -12,7 +12,7 @@ from tests.servers import free_port
 
 PARTS = {
     *("redis", "kafka", "flink-jobmanager", "feed", "source", "lookup", "airflow", "s3:first", "s3:second"),
-    *("stream", "account", "rejects", "proofs", "clock", "disk", "processes", "secrets"),
+    *("stream", "account", "rejects", "proofs", "operations", "clock", "disk", "processes", "secrets"),
 }
 
 
