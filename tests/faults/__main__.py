@@ -84,7 +84,8 @@ def _rounds(
 
 
 def _is_wrong(result: Round | OperationRound) -> bool:
-    unnamed = isinstance(result, Round) and (is_unnamed(result.named) or is_unnamed(result.shown))
+    is_asked = isinstance(result, Round) or result.is_asked
+    unnamed = is_asked and (is_unnamed(result.named) or is_unnamed(result.shown))
     alarms = isinstance(result, Round) and result.false_alarms
     return bool(result.findings or unnamed or alarms)
 
@@ -93,14 +94,20 @@ def _tell(result: Round) -> None:
     click.echo(
         f"{result.fault:22} {result.changes:6} changes, whole after {result.recovery_s:5.1f} s, {_verdict(result)}"
     )
-    click.echo(f"    the doctor: {result.named or 'NOT NAMED'}")
-    click.echo(f"    the page: {result.shown or 'NOT NAMED'}")
+    _tell_named(result)
     for alarm in result.false_alarms:
         click.echo(f"    FALSE ALARM of the doctor before the fault: {alarm}")
 
 
 def _tell_operation(result: OperationRound) -> None:
     click.echo(f"{result.fault:30} {result.tries} tries, whole after {result.recovery_s:5.1f} s, {_verdict(result)}")
+    if result.is_asked:
+        _tell_named(result)
+
+
+def _tell_named(result: Round | OperationRound) -> None:
+    click.echo(f"    the doctor: {result.named or 'NOT NAMED'}")
+    click.echo(f"    the page: {result.shown or 'NOT NAMED'}")
 
 
 def _verdict(result: Round | OperationRound) -> str:

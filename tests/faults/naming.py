@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -59,18 +59,21 @@ class Named(NamedTuple):
 
 
 class Naming:
-    """The examinations of one fault. `named` is the first finding that names it."""
+    """The examinations of one fault. `expected`: the part and the sentence that name it, as regular expressions.
 
-    def __init__(self, stack: FaultStack, fault: str) -> None:
-        self._stack, self._fault = stack, fault
-        self._flushed = max(map(_flushed, examine_stack(stack)), default=0) if fault == "redis-script-flush" else 0
+    `named` is the first finding that names it.
+    """
+
+    def __init__(self, examining: Callable[[], list[Finding]], fault: str, expected: tuple[str, str]) -> None:
+        self._examine, self._fault, self._expected = examining, fault, expected
+        self._flushed = max(map(_flushed, examining()), default=0) if fault == "redis-script-flush" else 0
         self.began_s, self._began_at = time.monotonic(), time.time()
         self._lock = threading.Lock()
         self.named: Named | None = None
 
     def look(self) -> None:
         """One examination. Some take ten seconds, so several may be under way."""
-        for finding in examine_stack(self._stack):
+        for finding in self._examine():
             after_s = time.monotonic() - self.began_s
             if self._names(finding, after_s):
                 with self._lock:
@@ -83,7 +86,7 @@ class Naming:
         return found and Named(after_s, found.severity, found.part, found.sentence)
 
     def _names(self, finding: Finding, after_s: float) -> bool:
-        part, sentence = EXPECTED[self._fault]
+        part, sentence = self._expected
         if not re.fullmatch(part, finding.part) or not re.search(sentence, finding.sentence):
             return False
         if self._fault == "redis-script-flush":
@@ -146,9 +149,9 @@ def is_unnamed(named: Named | None) -> bool:
 
 
 @contextmanager
-def naming(stack: FaultStack, fault: str) -> Iterator[Naming]:
+def naming(doctor: Naming) -> Iterator[None]:
     """Ask the doctor again and again for the block's time, until it has named the fault."""
-    doctor, done = Naming(stack, fault), threading.Event()
+    done = threading.Event()
     looks: list[threading.Thread] = []
 
     def watch() -> None:
@@ -159,7 +162,7 @@ def naming(stack: FaultStack, fault: str) -> Iterator[Naming]:
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()
     try:
-        yield doctor
+        yield
     finally:
         done.set()
         watching.join()

@@ -37,13 +37,13 @@ def row(rounds: Sequence[Round], date: str) -> str:
     cells = [
         *(rounds[0].fault, len(rounds), rounds[0].seed, sum(done.changes for done in rounds)),
         f"{max(done.recovery_s for done in rounds):.0f}",
-        *(_latest([done.named for done in rounds]), _latest([done.shown for done in rounds])),
+        *(latest([done.named for done in rounds]), latest([done.shown for done in rounds])),
         *(found["missing"], found["stale"], found["extra"], found["regression"], account, other, date),
     ]
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def _latest(named: Sequence[Named | None]) -> str:
+def latest(named: Sequence[Named | None]) -> str:
     """After how many seconds it was named at the latest."""
     seconds = [each.after_s for each in named if each]
     return f"{max(seconds):.0f}" if len(seconds) == len(named) else "never"

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from instrument_cache.kafka import read_to_end
@@ -18,7 +19,7 @@ from tests.faults.checker import Finding, Observed, check
 from tests.faults.expected import Expected, LogRecord, expected_of
 from tests.faults.fault_stack import FaultStack, running_fault_stack
 from tests.faults.faults import FAULTS, Situation
-from tests.faults.naming import Named, OpenPage, environment_of, lasting_reds, naming
+from tests.faults.naming import EXPECTED, Named, Naming, OpenPage, environment_of, examine_stack, lasting_reds, naming
 from tests.faults.product_account import counted
 from tests.faults.traffic import (
     LOG_KEYS,
@@ -83,7 +84,8 @@ class Field:
             )
             false_alarms = lasting_reds(self.stack)
             began = self.stack.log_ends()
-            with naming(self.stack, fault) as doctor:
+            doctor = Naming(partial(examine_stack, self.stack), fault, EXPECTED[fault])
+            with naming(doctor):
                 FAULTS[fault](Situation(self.stack, self.writers, random.Random(seed), long))
                 ended = time.monotonic()
                 recovery_s = self._recover(began) - ended

@@ -119,7 +119,7 @@ class AirflowField:
         recovery_s = time.monotonic() - began
         tries = max(task["try_number"] for task in self._api.task_instances(kill.dag, run_id))
         findings = tuple(self._wrong(kill.dag, run_id, expected))
-        return OperationRound(fault, seed, tries, recovery_s, findings)
+        return OperationRound(fault, seed, tries, recovery_s, findings, is_asked=False)
 
     def _await_quiet(self, dag: str) -> None:
         """No run of the schedule is under way."""

@@ -21,6 +21,8 @@ from tests.faults.operations.tasks import OPERATIONS
 from tests.integration.lookup_app.sentinels import Sentinels
 
 SKEW_S: Final = 300.0
+# The page looks every five seconds, and a look takes some.
+SEEN_S: Final = 10.0
 _REGIONS: Final = ("s3", "s3-second")
 _KILLED: Final = -signal.SIGKILL
 
@@ -32,7 +34,7 @@ class At:
     scene: Scene
     chance: random.Random
     long: bool
-    calls: Callable[[str], int]
+    calls: Callable[[str], range]
     start: Callable[..., Attempt]
     sentinels: Sentinels | None = None
 
@@ -41,7 +43,14 @@ class At:
         return self.start(**options).wait()
 
     def hold(self) -> None:
-        time.sleep(self.chance.uniform(*((5, 20) if self.long else (1, 3))))
+        time.sleep(self.chance.uniform(*((SEEN_S, 20) if self.long else (1, 3))))
+
+    @contextmanager
+    def seen(self) -> Iterator[None]:
+        """The block lasts until somebody who looks now and then has seen it: what is over leaves no trace."""
+        until_s = time.monotonic() + SEEN_S
+        yield
+        time.sleep(max(until_s - time.monotonic(), 0.0))
 
     def somewhere(self, *tasks: str) -> Attempt:
         """A try that is in one of these tasks, of all if none is named."""
@@ -67,10 +76,11 @@ class OperationFault:
 def _kill(task: str) -> Harm:
     def harm(at: At) -> int:
         """kill -9 at one of the calls that the task makes."""
-        call = at.chance.randrange(1, at.calls(task))
+        calls = at.calls(task)
+        call = at.chance.choice(calls)
         # The task may have made fewer calls than when they were counted: it waits now and then.
-        while (code := at.run(kill_in=task, kill_at=call)) == 0 and call > 1:
-            call //= 2
+        while (code := at.run(kill_in=task, kill_at=call)) == 0 and call > calls.start:
+            call = (calls.start + call) // 2
         assert code == _KILLED, f"it ended with {code} before it could be killed"
         return code
 
@@ -91,10 +101,11 @@ def _away(names: tuple[str, ...]) -> Harm:
 def s3_slow(at: At) -> int:
     """Every answer of both regions takes longer, and comes slowly."""
     proxies = [at.scene.parts.proxies[name] for name in _REGIONS]
-    late_ms = 600 if at.long else 300
+    late_ms = 600 if at.long else 400
     with (
         _all(proxy.toxic("latency", latency=late_ms, jitter=late_ms // 3) for proxy in proxies),
         _all(proxy.toxic("bandwidth", rate=200) for proxy in proxies),
+        at.seen(),
     ):
         return at.run()
 
@@ -109,7 +120,7 @@ def s3_denied(at: At) -> int:
 def _one_region(missing: str) -> Harm:
     def harm(at: At) -> int:
         """One of the two regions is away for all of the try."""
-        with at.scene.parts.proxies[missing].away():
+        with at.scene.parts.proxies[missing].away(), at.seen():
             return at.run()
 
     return harm

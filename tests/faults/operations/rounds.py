@@ -9,11 +9,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from instrument_cache.doctor import examine
 from instrument_cache.operation_lock import TTL_S
+from instrument_cache.overview.service import Overviews
+from tests.faults.naming import Named, Naming, OpenPage, naming
 from tests.faults.operations.attempt import Attempt
+from tests.faults.operations.expected import expected_of
 from tests.faults.operations.faults import OPERATION_FAULTS, At
 from tests.faults.operations.parts import Parts, running_parts
 from tests.faults.operations.runner import ASKS, FAILED, RED
@@ -24,6 +29,9 @@ from tests.servers import wait_until
 
 TRIES_MAX: Final = 5
 _PAUSE_S: Final = 1.0
+# As the page's own script has it; in a short round somebody loads it again and again.
+_PAGE_EVERY_S: Final = 15.0
+_PAGE_SHORT_EVERY_S: Final = 2.0
 _ENDED: Final = frozenset({FAILED, ASKS})
 
 
@@ -37,13 +45,20 @@ class Wrong(NamedTuple):
 
 @dataclass(frozen=True)
 class OperationRound:
-    """`tries` of the operation were needed, the one that the fault met included; the last took `recovery_s` in all."""
+    """`tries` of the operation were needed, the one that the fault met included; the last took `recovery_s` in all.
+
+    `named`: what the doctor said of the fault, and `shown` what the operator's page did; None if they never named it.
+    `is_asked`: False where they were not asked.
+    """
 
     fault: str
     seed: int
     tries: int
     recovery_s: float
     findings: tuple[Wrong, ...]
+    named: Named | None = None
+    shown: Named | None = None
+    is_asked: bool = True
 
 
 @dataclass
@@ -105,7 +120,7 @@ class OperationsField:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._calls: dict[str, dict[str, int]] = {}
+        self._calls: dict[str, dict[str, range]] = {}
 
     def run(self, fault: str, seed: int, long: bool = False) -> OperationRound:
         """One round of one fault. AssertionError if the fault did not bite."""
@@ -118,22 +133,27 @@ class OperationsField:
             if sentinels:
                 sentinels.wait_for_replica()
             trials = _Trials(scene, folder)
-            code = chosen.harm(At(scene, chance, long, calls.__getitem__, trials.start, sentinels))
-            began = time.monotonic()
-            findings = list(trials.until_it_ends_well(code))
+            env = scene.environment_of_doctor()
+            page = stack.enter_context(OpenPage(Overviews(env), _PAGE_EVERY_S if long else _PAGE_SHORT_EVERY_S))
+            doctor = Naming(partial(examine, env), fault, expected_of(fault))
+            with naming(doctor):
+                code = chosen.harm(At(scene, chance, long, calls.__getitem__, trials.start, sentinels))
+                began = time.monotonic()
+                findings = list(trials.until_it_ends_well(code))
             if chosen.sentinels:
                 findings += trials.next_run()
             recovery_s = time.monotonic() - began
             findings += [Wrong(*found) for found in scene.wrong(trials.run_id)]
-        return OperationRound(fault, seed, trials.tries, recovery_s, tuple(findings))
+            shown = page.named(doctor)
+        return OperationRound(fault, seed, trials.tries, recovery_s, tuple(findings), doctor.named, shown)
 
-    def calls(self, operation: str) -> dict[str, int]:
-        """Task → how many calls it makes when nothing disturbs it; found out by a run, which must end well."""
+    def calls(self, operation: str) -> dict[str, range]:
+        """Task → its calls from when it says that it begins, found out by a run that nothing disturbs."""
         if operation not in self._calls:
             self._calls[operation] = self._count(operation)
         return self._calls[operation]
 
-    def _count(self, operation: str) -> dict[str, int]:
+    def _count(self, operation: str) -> dict[str, range]:
         scene = Scene(self._parts, operation, random.Random(operation))
         with tempfile.TemporaryDirectory(prefix="icache-tries-") as folder:
             trials = _Trials(scene, Path(folder))
@@ -141,7 +161,8 @@ class OperationsField:
             assert attempt.wait() == 0, attempt.log
             wrong = list(scene.wrong(trials.run_id))
             assert wrong == [], f"without any fault: {wrong[:5]}"
-            return {task: int((Path(folder) / f"{task}.calls").read_text()) for task in OPERATIONS[operation]}
+            told = {task: (Path(folder) / f"{task}.calls").read_text() for task in OPERATIONS[operation]}
+            return {task: range(*map(int, text.split())) for task, text in told.items()}
 
 
 @contextmanager

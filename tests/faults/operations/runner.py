@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import msgspec
 
+from instrument_cache import under_way
 from instrument_cache.epoch import EpochMoved
 from instrument_cache.errors import BackupError, InstrumentCacheError, RestoreRefused
 from tests.faults.operations.tasks import OPERATIONS, Asks, Order, Red, Run
@@ -78,19 +80,24 @@ def _killed_at(calls: int) -> Iterator[None]:
 
 @contextmanager
 def _counted(order: Order, task: str) -> Iterator[None]:
-    """Write down how many calls the task makes, for who will choose one of them."""
+    """Write down by which call the task has said that it begins, and how many it makes, for who will choose one.
+
+    Before it has said so, it has done nothing, and nobody can tell of it.
+    """
     if not order.count_calls:
         yield
         return
-    calls = 0
+    calls = begins = 0
 
-    def count(*_: Any) -> None:
-        nonlocal calls
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal calls, begins
         calls += 1
+        if not begins and event == "return" and frame.f_code is under_way._begin.__code__:
+            begins = calls
 
     with _profiled(count):
         yield
-    (Path(order.folder) / f"{task}.calls").write_text(str(calls))
+    (Path(order.folder) / f"{task}.calls").write_text(f"{begins + 1} {calls + 1}")
 
 
 @contextmanager

@@ -56,6 +56,16 @@ class Scene:
         self._put_others()
         PREPARE[operation](self)
 
+    def environment_of_doctor(self) -> Environment:
+        """What doctor and page are told: they ask what is there, the way that an operation goes.
+
+        Without Flink the stream stands still, and the doctor would look at that for longer.
+        """
+        absent = ("ICACHE_AIRFLOW_URL", "ICACHE_LOOKUP_URL", "ICACHE_ROTATION_SECRETS", "ICACHE_DOCTOR_SUPERVISOR_LOG")
+        settings = self.parts.through_proxies(self.settings)
+        own = {"ICACHE_DOCTOR_FOLDERS": str(self.parts.scratch), "ICACHE_DOCTOR_DEADLINE_S": "5"}
+        return Environment({**{name: settings[name] for name in settings if name not in absent}, **own})
+
     @property
     def client(self) -> Any:
         return self.world.client

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.naming import is_unnamed
 from tests.faults.operations.faults import OPERATION_FAULTS
 from tests.faults.operations.rounds import OperationsField, running_operations
 
@@ -36,3 +37,5 @@ def test_after_a_fault_and_another_try_all_is_as_if_nothing_had_happened(field: 
     result = field.run(fault, SEED)
     print(f"{fault}: {result.tries} tries, whole after {result.recovery_s:.1f} s")
     assert result.findings == ()
+    assert not is_unnamed(result.named), f"the doctor: {result.named}"
+    assert not is_unnamed(result.shown), f"the page: {result.shown}"

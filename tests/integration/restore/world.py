@@ -107,8 +107,8 @@ class World:
         return dict(zip(keys, zip(values, pipeline.execute(), strict=True), strict=True))
 
     def everything(self) -> dict[bytes, bytes]:
-        """All of Redis, byte for byte, but for the lock of an operation and what people were told of it."""
-        keys = sorted(key for key in self.client.keys("*") if not key.startswith((b"lock:", b"alert:")))
+        """All of Redis, byte for byte, but for the lock of an operation, and what it and others tell people of it."""
+        keys = sorted(key for key in self.client.keys("*") if not key.startswith((b"lock:", b"alert:", b"under-way:")))
         return {key: self.client.dump(key) for key in keys}
 
     def stored(self, number: int) -> bytes | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from instrument_cache.doctor import Finding
 from instrument_cache.overview.model import Overview, Past
 from instrument_cache.overview.service import Overviews
 from tests.faults.__main__ import _is_wrong
-from tests.faults.naming import Named, Naming, OpenPage
+from tests.faults.naming import EXPECTED, Named, Naming, OpenPage
 from tests.faults.rounds import Round
 from tests.unit.overview.test_service import nowhere
 
@@ -24,8 +23,7 @@ NAMED = Named(1.0, "red", "redis", AWAY.sentence)
 
 @pytest.fixture
 def fault() -> Naming:
-    stack: Any = SimpleNamespace()  # asked of nothing before a look
-    return Naming(stack, "kill-redis")
+    return Naming(list, "kill-redis", EXPECTED["kill-redis"])  # the doctor is not asked
 
 
 def page(found: list[Finding]) -> OpenPage:

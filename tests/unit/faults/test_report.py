@@ -61,9 +61,13 @@ def test_the_page_has_its_place_for_the_table() -> None:
 
 
 def test_operations_have_a_table_of_their_own() -> None:
-    done = [OperationRound("restore-s3-away", 7, 2, 3.4, ()), OperationRound("restore-s3-away", 8, 1, 0.0, (WRONG,))]
+    named = Named(12.3, "red", "s3:first", "S3 is away")
+    done = [
+        OperationRound("restore-s3-away", 7, 2, 3.4, (), named, None),
+        OperationRound("restore-s3-away", 8, 1, 0.0, (WRONG,), named, named),
+    ]
     line = operations_report.row(done, "2025-01-01")
-    assert line == "| restore-s3-away | 2 | 7 | 2 | 3 | 0 | 0 | 1 | 0 | 0 | 0 | 0 | 0 | 2025-01-01 |"
+    assert line == "| restore-s3-away | 2 | 7 | 2 | 3 | 12 | never | 0 | 0 | 1 | 0 | 0 | 0 | 0 | 0 | 2025-01-01 |"
     text = PAGE.read_text()
     assert all(text.count(mark) == 1 for mark in operations_report.MARKS)
     page = merged(text, [line], "one", operations_report.MARKS, operations_report.COLUMNS)
