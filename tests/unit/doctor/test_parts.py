@@ -12,6 +12,7 @@ from instrument_cache.clock import FakeClock
 from instrument_cache.doctor.feed_part import look_at_feed
 from instrument_cache.doctor.flink_part import _why
 from instrument_cache.doctor.model import Finding
+from instrument_cache.doctor.operations_part import _MENDS
 from instrument_cache.doctor.proof_part import _backup, _equality, _others
 from instrument_cache.doctor.redis_part import _of_info
 from instrument_cache.doctor.text import bytes_text, duration
@@ -162,3 +163,4 @@ def test_every_runbook_that_a_finding_names_is_there() -> None:
     text = " ".join(path.read_text() for path in (PROJECT / "instrument_cache" / "doctor").glob("*_part.py"))
     named = {page for page in pages if f'"{page}"' in text}
     assert {"freshness", "stream_instruments", "cache_reconcile", "cache_backup", "failover_drill"} <= named
+    assert {mend.runbook for mend in _MENDS.values()} <= pages

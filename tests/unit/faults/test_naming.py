@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,9 @@ from instrument_cache.overview.model import Overview, Past
 from instrument_cache.overview.service import Overviews
 from tests.faults.__main__ import _is_wrong
 from tests.faults.naming import EXPECTED, Named, Naming, OpenPage
+from tests.faults.operations.expected import expected_of
+from tests.faults.operations.faults import OPERATION_FAULTS
+from tests.faults.operations.rounds import OperationRound
 from tests.faults.rounds import Round
 from tests.unit.overview.test_service import nowhere
 
@@ -24,6 +28,21 @@ NAMED = Named(1.0, "red", "redis", AWAY.sentence)
 @pytest.fixture
 def fault() -> Naming:
     return Naming(list, "kill-redis", EXPECTED["kill-redis"])  # the doctor is not asked
+
+
+def test_of_each_fault_of_an_operation_it_is_known_how_it_is_named() -> None:
+    assert expected_of("backup-kill-mark-good")[0] == "operations"
+    assert expected_of("reconcile-other-region-away")[0] == "s3:second"
+    for each in OPERATION_FAULTS:
+        assert all(expected_of(each))
+
+
+def test_an_operation_whose_fault_is_not_named_is_reported() -> None:
+    done = OperationRound("backup-s3-away", 1, 2, 1.0, (), NAMED, NAMED)
+    assert not _is_wrong(done)
+    assert _is_wrong(replace(done, shown=None))
+    assert _is_wrong(replace(done, named=NAMED._replace(after_s=60.5)))
+    assert not _is_wrong(replace(done, named=None, shown=None, is_asked=False))
 
 
 def page(found: list[Finding]) -> OpenPage:
