@@ -21,8 +21,8 @@ from tests.faults.operations.tasks import OPERATIONS
 from tests.integration.lookup_app.sentinels import Sentinels
 
 SKEW_S: Final = 300.0
-# The page looks every five seconds, and a look takes some.
-SEEN_S: Final = 10.0
+# What leaves no trace lasts for so long: the page's doctor looks every five seconds.
+SEEN_S: Final = 7.0
 _REGIONS: Final = ("s3", "s3-second")
 _KILLED: Final = -signal.SIGKILL
 
@@ -43,11 +43,11 @@ class At:
         return self.start(**options).wait()
 
     def hold(self) -> None:
-        time.sleep(self.chance.uniform(*((SEEN_S, 20) if self.long else (1, 3))))
+        time.sleep(self.chance.uniform(SEEN_S, 20 if self.long else SEEN_S + 1))
 
     @contextmanager
     def seen(self) -> Iterator[None]:
-        """The block lasts until somebody who looks now and then has seen it: what is over leaves no trace."""
+        """The block lasts until somebody who looks now and then has seen it."""
         until_s = time.monotonic() + SEEN_S
         yield
         time.sleep(max(until_s - time.monotonic(), 0.0))
