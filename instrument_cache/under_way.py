@@ -6,6 +6,7 @@ beat, a key that ends by itself, does not: so its end is noticed within seconds,
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -28,7 +29,7 @@ _KEPT_S: Final = 7200
 _TEXT_MAX: Final = 400
 # A worker's clock that is off by more is told.
 _AHEAD_S_MAX: Final = 60.0
-Kind = Literal["broke_off", "failed", "asks", "clock"]
+Kind = Literal["broke_off", "failed", "asks", "clock", "orphaned"]
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -76,7 +77,7 @@ class Step:
 @contextmanager
 def under_way(client: redis.Redis, dataset: str, operation: str, step: str, run_id: str) -> Iterator[Step]:
     """Tell that a step of an operation is under way, and what became of it. Raises what the block raises, only."""
-    told = Step(run_id, step)
+    told, parent = Step(run_id, step), os.getppid()
     own = _begin(client, dataset, operation, step, run_id)
     if own is None:  # another run is at work, whose record this is; or Redis is away
         yield told
@@ -85,9 +86,12 @@ def under_way(client: redis.Redis, dataset: str, operation: str, step: str, run_
         try:
             yield told
         except BaseException as error:
-            _end(client, dataset, operation, own, ("failed", _line(f"{type(error).__name__}: {error}")))
+            _end(client, dataset, operation, own, {"failed": _line(f"{type(error).__name__}: {error}")})
             raise
-        _end(client, dataset, operation, own, ("asks", told.question) if told.question else None)
+        ended: dict[Kind, str] = {"asks": told.question} if told.question else {}
+        if os.getppid() != parent:
+            ended["orphaned"] = ""
+        _end(client, dataset, operation, own, ended)
 
 
 def read_under_way(client: redis.Redis, dataset: str) -> Mapping[str, Told]:
@@ -138,18 +142,19 @@ def _troubles_before(before: Record | None, step: str, now_ms: int) -> dict[str,
     return troubles
 
 
-def _end(client: redis.Redis, dataset: str, operation: str, own: Record, trouble: tuple[Kind, str] | None) -> None:
+def _end(client: redis.Redis, dataset: str, operation: str, own: Record, ended: Mapping[Kind, str]) -> None:
+    """`ended`: what went wrong at its end, and how."""
     with suppress(RedisError, InstrumentCacheError):
         pipeline: Any = client.pipeline(transaction=False)
         held, now = pipeline.hget(_key(dataset), operation).time().execute()
         now_record = _record(held)
         if now_record and now_record.token != own.token:
             return  # another try has taken over
-        troubles = dict(own.troubles)
-        if trouble is None or trouble[0] == "asks":
+        troubles: dict[str, Trouble] = dict(own.troubles)
+        if "failed" not in ended:
             troubles = {kind: _over(each, own.step) for kind, each in troubles.items()}
-        if trouble:
-            troubles[trouble[0]] = Trouble(trouble[0], own.run_id, own.step, _ms(now), trouble[1])
+        for kind, text in ended.items():
+            troubles[kind] = Trouble(kind, own.run_id, own.step, _ms(now), text, is_over=kind == "orphaned")
         if troubles:
             _write(client, dataset, operation, msgspec.structs.replace(own, is_open=False, troubles=troubles))
         else:

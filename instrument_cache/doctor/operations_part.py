@@ -72,6 +72,8 @@ def _told(operation: str, trouble: Trouble, ago: str) -> Finding:
         return _asks(operation, trouble, ago)
     if trouble.kind == "clock":
         return _clock(operation, trouble, ago)
+    if trouble.kind == "orphaned":
+        return _orphaned(operation, trouble, ago)
     sentence = f"{operation} of run {run_id!r} failed in {step} {ago} ago; {after}: {trouble.text}"
     return _finding(operation, sentence, "see the sentence itself: what it names is away, or refuses it")
 
@@ -98,6 +100,13 @@ def _clock(operation: str, trouble: Trouble, ago: str) -> Finding:
         "chronyc tracking (or timedatectl) on the workers",
         _mend(operation).runbook,
     )
+
+
+def _orphaned(operation: str, trouble: Trouble, ago: str) -> Finding:
+    ended = f"{operation} of run {trouble.run_id!r} ended {trouble.step} well {ago} ago"
+    sentence = f"{ended}, but who had started it was gone by then"
+    why = "the worker of Airflow's executor was killed: Airflow misses it after some minutes, and does the step again"
+    return _finding(operation, sentence, why)
 
 
 def _long(operation: str, told: Told, since_s: float) -> Finding:

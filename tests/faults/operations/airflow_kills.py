@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +17,16 @@ import httpx
 
 from instrument_cache.backup.service import Backups
 from instrument_cache.connections import redis_client
+from instrument_cache.doctor import examine
+from instrument_cache.overview.service import Overviews
 from instrument_cache.reports import newest
 from instrument_cache.settings import Environment
+from instrument_cache.under_way import read_under_way
 from local_stack.airflow_api import AirflowApi
 from local_stack.instance import DATASET
 from local_stack.synthetic import synthetic_cusip, synthetic_rows
+from tests.faults.naming import Naming, OpenPage, naming
+from tests.faults.operations.expected import expected_of
 from tests.faults.operations.rounds import OperationRound, Wrong
 from tests.servers import wait_until
 from tests.stack import Stack, running_stack
@@ -31,10 +37,13 @@ RUN_S_MAX: Final = 420.0
 _DAMAGED: Final = 20
 _BUDGET: Final = 5
 _DONE: Final = ("success", "failed")
+# Those that last long enough to be met after they have said that they begin: before that nobody can tell of them.
 _TASKS: Final[Mapping[str, tuple[str, ...]]] = {
-    "cache_reconcile": ("compare", "repair", "report"),
-    "cache_backup": ("export", "verify", "mark_good", "fill_regions", "retention", "report"),
+    "cache_reconcile": ("compare",),
+    "cache_backup": ("export", "verify"),
 }
+# As the page's own script has it.
+_PAGE_EVERY_S: Final = 15.0
 
 
 class Victims:
@@ -110,16 +119,25 @@ class AirflowField:
         if kill.dag == "cache_reconcile":
             self._damage(chance)
         run_id = self._api.trigger(kill.dag, fault, {"budget": _BUDGET} if kill.waiting else {})
-        # After the last task nothing is left to be disturbed.
-        self._kill(kill, run_id, chance.choice(_TASKS[kill.dag][:-1]), chance)
+        with OpenPage(Overviews(self._env), _PAGE_EVERY_S) as page:
+            doctor = Naming(partial(examine, self._env), fault, expected_of(fault))
+            victims = self._await_victims(kill, run_id, chance)
+            with naming(doctor):
+                for victim in victims:
+                    os.kill(victim, signal.SIGKILL)
+                recovery_s = self._recover(kill, run_id)
+            shown = page.named(doctor)
+        tries = max(task["try_number"] for task in self._api.task_instances(kill.dag, run_id))
+        findings = tuple(self._wrong(kill.dag, run_id, expected))
+        return OperationRound(fault, seed, tries, recovery_s, findings, doctor.named, shown)
+
+    def _recover(self, kill: AirflowKill, run_id: str) -> float:
+        """Wait for the run's end; how long that took."""
         began = time.monotonic()
         if kill.waiting:
             self._approve(kill.dag, run_id)
         wait_until(lambda: self._state(kill.dag, run_id) in _DONE, RUN_S_MAX, what=f"the end of {run_id}")
-        recovery_s = time.monotonic() - began
-        tries = max(task["try_number"] for task in self._api.task_instances(kill.dag, run_id))
-        findings = tuple(self._wrong(kill.dag, run_id, expected))
-        return OperationRound(fault, seed, tries, recovery_s, findings, is_asked=False)
+        return time.monotonic() - began
 
     def _await_quiet(self, dag: str) -> None:
         """No run of the schedule is under way."""
@@ -130,15 +148,27 @@ class AirflowField:
             key = f"instr:{synthetic_cusip(number)}"
             self._client.set(key, "garbage") if chance.random() < 0.5 else self._client.delete(key)
 
-    def _kill(self, kill: AirflowKill, run_id: str, task: str, chance: random.Random) -> None:
+    def _await_victims(self, kill: AirflowKill, run_id: str, chance: random.Random) -> list[int]:
+        """The processes to be killed, in the moment for it."""
         victims, pid = Victims(self._stack), 0
         if kill.waiting:
             wait_until(lambda: self._asks(kill.dag, run_id), RUN_S_MAX, what="the question")
         else:
+            task = chance.choice(_TASKS[kill.dag])
             pid = self._await_pid(kill.dag, run_id, task)
-            time.sleep(chance.uniform(0, 0.5))
-        for victim in kill.victims:
-            os.kill(victim(victims, pid), signal.SIGKILL)
+        found = [victim(victims, pid) for victim in kill.victims]
+        if pid:
+            self._await_begun(kill.dag, task)
+        return found
+
+    def _await_begun(self, dag: str, task: str) -> None:
+        operation = dag.removeprefix("cache_")
+
+        def has_begun() -> bool:
+            told = read_under_way(self._client, DATASET).get(operation)
+            return told is not None and told.record.is_open and told.record.step == task
+
+        wait_until(has_begun, RUN_S_MAX, what=f"{task} at work")
 
     def _asks(self, dag: str, run_id: str) -> bool:
         return self._task(dag, run_id, "approve")["state"] in ("awaiting_input", "deferred")

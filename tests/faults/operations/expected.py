@@ -9,6 +9,8 @@ from typing import Final
 _PERSON: Final = ("operations", "a person")
 # The end of a fault's name → part and sentence, as regular expressions.
 _EXPECTED: Final[Mapping[str, tuple[str, str]]] = {
+    "kill-(scheduler|while-it-asks)": ("airflow|airflow-scheduler|airflow-triggerer", "was started again|is unhealthy"),
+    "kill-worker": ("operations", "who had started it was gone|broke off in .* its process ended without a word"),
     r"kill-[a-z-]+": ("operations", "broke off in .* its process ended without a word"),
     "s3-away": ("s3:first|s3:second|operations", "S3 .*"),
     "s3-slow": ("s3:first|s3:second", "to list its bucket"),

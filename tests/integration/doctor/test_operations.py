@@ -29,6 +29,18 @@ with under_way(redis_client(sys.argv[1], name="test"), "instruments", "backup", 
 """
 
 
+# Works until its parent has ended.
+ORPHANED = """
+import os, sys, time
+from instrument_cache.connections import redis_client
+from instrument_cache.under_way import under_way
+parent = os.getppid()
+with under_way(redis_client(sys.argv[1], name="test"), "instruments", "reconcile", "compare", "run 1"):
+    while os.getppid() == parent:
+        time.sleep(0.05)
+"""
+
+
 @pytest.fixture
 def look(clean_redis: redis.Redis, redis_url: str) -> Callable[[], list[Finding]]:
     return lambda: list(look_at_operations(Environment({"ICACHE_REDIS_URL": redis_url})))
@@ -98,6 +110,16 @@ def test_a_question_waits_for_a_person_until_the_run_goes_on(
     with under_way(clean_redis, DATASET, "reconcile", "repair", "run 1"):
         pass
     assert "asked a person" in only(look()).sentence
+
+
+def test_a_step_that_ends_without_who_started_it(redis_url: str, look: Callable[[], list[Finding]]) -> None:
+    command = ["sh", "-c", '"$0" -c "$1" "$2"; :', sys.executable, ORPHANED, redis_url]
+    with subprocess.Popen(command, start_new_session=True) as parent:
+        wait_until(lambda: "under way: reconcile (compare)" in look()[0].sentence, 20, what="its work")
+        parent.kill()
+    wait_until(lambda: look()[0].severity == "warn", 20, what="its end")
+    assert "ended compare well" in (sentence := only(look()).sentence)
+    assert sentence.endswith("but who had started it was gone by then")
 
 
 def test_another_run_at_work_keeps_its_record(clean_redis: redis.Redis) -> None:
