@@ -84,8 +84,7 @@ def _rounds(
 
 
 def _is_wrong(result: Round | OperationRound) -> bool:
-    is_asked = isinstance(result, Round) or result.is_asked
-    unnamed = is_asked and (is_unnamed(result.named) or is_unnamed(result.shown))
+    unnamed = is_unnamed(result.named) or is_unnamed(result.shown)
     alarms = isinstance(result, Round) and result.false_alarms
     return bool(result.findings or unnamed or alarms)
 
@@ -101,8 +100,7 @@ def _tell(result: Round) -> None:
 
 def _tell_operation(result: OperationRound) -> None:
     click.echo(f"{result.fault:30} {result.tries} tries, whole after {result.recovery_s:5.1f} s, {_verdict(result)}")
-    if result.is_asked:
-        _tell_named(result)
+    _tell_named(result)
 
 
 def _tell_named(result: Round | OperationRound) -> None:

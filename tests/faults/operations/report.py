@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from tests.faults.naming import Named
 from tests.faults.operations.rounds import OperationRound
 from tests.faults.report import PAGE, latest, machine, merged
 
@@ -26,15 +25,11 @@ def row(rounds: Sequence[OperationRound], date: str) -> str:
     cells = [
         *(rounds[0].fault, len(rounds), rounds[0].seed, max(done.tries for done in rounds)),
         f"{max(done.recovery_s for done in rounds):.0f}",
-        *(_latest([done.named for done in rounds], rounds), _latest([done.shown for done in rounds], rounds)),
+        *(latest([done.named for done in rounds]), latest([done.shown for done in rounds])),
         *(found[name] for name in FINDINGS),
         date,
     ]
     return f"| {' | '.join(map(str, cells))} |"
-
-
-def _latest(named: Sequence[Named | None], rounds: Sequence[OperationRound]) -> str:
-    return latest(named) if all(done.is_asked for done in rounds) else "not asked"
 
 
 def write(rounds: Sequence[OperationRound], page: Path = PAGE) -> None:

@@ -48,7 +48,6 @@ class OperationRound:
     """`tries` of the operation were needed, the one that the fault met included; the last took `recovery_s` in all.
 
     `named`: what the doctor said of the fault, and `shown` what the operator's page did; None if they never named it.
-    `is_asked`: False where they were not asked.
     """
 
     fault: str
@@ -56,9 +55,8 @@ class OperationRound:
     tries: int
     recovery_s: float
     findings: tuple[Wrong, ...]
-    named: Named | None = None
-    shown: Named | None = None
-    is_asked: bool = True
+    named: Named | None
+    shown: Named | None
 
 
 @dataclass

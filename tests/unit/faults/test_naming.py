@@ -14,6 +14,7 @@ from instrument_cache.overview.model import Overview, Past
 from instrument_cache.overview.service import Overviews
 from tests.faults.__main__ import _is_wrong
 from tests.faults.naming import EXPECTED, Named, Naming, OpenPage
+from tests.faults.operations.airflow_kills import AIRFLOW_KILLS
 from tests.faults.operations.expected import expected_of
 from tests.faults.operations.faults import OPERATION_FAULTS
 from tests.faults.operations.rounds import OperationRound
@@ -33,7 +34,7 @@ def fault() -> Naming:
 def test_of_each_fault_of_an_operation_it_is_known_how_it_is_named() -> None:
     assert expected_of("backup-kill-mark-good")[0] == "operations"
     assert expected_of("reconcile-other-region-away")[0] == "s3:second"
-    for each in OPERATION_FAULTS:
+    for each in (*OPERATION_FAULTS, *AIRFLOW_KILLS):
         assert all(expected_of(each))
 
 
@@ -42,7 +43,6 @@ def test_an_operation_whose_fault_is_not_named_is_reported() -> None:
     assert not _is_wrong(done)
     assert _is_wrong(replace(done, shown=None))
     assert _is_wrong(replace(done, named=NAMED._replace(after_s=60.5)))
-    assert not _is_wrong(replace(done, named=None, shown=None, is_asked=False))
 
 
 def page(found: list[Finding]) -> OpenPage:
