@@ -1,4 +1,8 @@
-"""kill -9 of every process under live traffic: it comes back, the cache equals its source, no version went back."""
+"""kill -9 of processes of the whole stack under live traffic: each comes back, the cache equals its source, no version
+went back.
+
+Redis, Kafka, the TaskManager and Flink's Python workers are killed in `test_faults.py`, which checks more.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +20,13 @@ from tests.stack import Stack
 
 # The longest way back is the JobManager's: the watchdog looks each minute, and a launch takes half a minute.
 RECOVERY_S = 240
-# Flink's Python worker: the supervisor knows nothing of it, Flink starts it anew.
-WORKER = "python-worker"
-# What the way of a change leads through is killed by itself; what does not depend on each other, at once.
+# The JobManager by itself, for Airflow has to launch the job again; what does not depend on each other, at once.
 KILLED = (
-    ("redis",),
-    ("kafka",),
-    ("flink-taskmanager",),
-    (WORKER,),
     ("flink-jobmanager",),
     ("s3", "simulator", "pod-runner", "exporter"),
     ("feed", "lookup", "lookup-changes", "lookup-rpc"),
     ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"),
 )
-
-
-def victim(stack: Stack, name: str) -> int:
-    """The process to kill: a supervised program, or Flink's Python worker."""
-    if name == WORKER:
-        return next(pid for pid in marked(str(stack.home), "flink-taskmanager") if _is_worker(pid))
-    return int(stack.status()["parts"][name]["pid"])
 
 
 def _is_worker(pid: int) -> bool:
@@ -52,14 +43,13 @@ def workers(stack: Stack) -> list[int]:
 def test_a_killed_process_comes_back_and_nothing_is_lost(stack: Stack, names: tuple[str, ...]) -> None:
     seed = int(os.environ.get("ICACHE_TEST_SEED", "1"))
     before = stack.status()["parts"]
-    supervised = [name for name in names if name != WORKER]
     with traffic(stack, seed) as live:
         wait_until(lambda: live.written > 20 and live.read > 20, what="traffic")
-        pids = [victim(stack, name) for name in names]
+        pids = [int(before[name]["pid"]) for name in names]
         started = time.monotonic()
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        for name in supervised:
+        for name in names:
             old = before[name]["pid"]
             wait_until(lambda: _came_back(stack, name, old), RECOVERY_S, what=f"{name} with a new process")  # noqa: B023
         wait_until(lambda: all_serve(stack), RECOVERY_S, what="every part serving")
@@ -73,7 +63,7 @@ def test_a_killed_process_comes_back_and_nothing_is_lost(stack: Stack, names: tu
     wait_until(lambda: len(workers(stack)) <= 2, what="no worker left behind")
     stack.assert_all_are_marked()
     after = stack.status()["parts"]
-    assert all(after[name]["restarts"] > before[name]["restarts"] for name in supervised)
+    assert all(after[name]["restarts"] > before[name]["restarts"] for name in names)
 
 
 def _came_back(stack: Stack, name: str, old_pid: int) -> bool:
