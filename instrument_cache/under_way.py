@@ -65,8 +65,7 @@ class Told(NamedTuple):
 class Step:
     """What a step may tell while it is under way."""
 
-    def __init__(self, run_id: str, name: str) -> None:
-        self._run_id, self._name = run_id, name
+    def __init__(self) -> None:
         self.question = ""
 
     def asks(self, question: str) -> None:
@@ -77,21 +76,21 @@ class Step:
 @contextmanager
 def under_way(client: redis.Redis, dataset: str, operation: str, step: str, run_id: str) -> Iterator[Step]:
     """Tell that a step of an operation is under way, and what became of it. Raises what the block raises, only."""
-    told, parent = Step(run_id, step), os.getppid()
+    told, parent = Step(), os.getppid()
     own = _begin(client, dataset, operation, step, run_id)
     if own is None:  # another run is at work, whose record this is; or Redis is away
         yield told
         return
-    with _beating(client, _beat_key(dataset, operation), own.token):
-        try:
+    try:
+        with _beating(client, _beat_key(dataset, operation), own.token):
             yield told
-        except BaseException as error:
-            _end(client, dataset, operation, own, {"failed": _line(f"{type(error).__name__}: {error}")})
-            raise
-        ended: dict[Kind, str] = {"asks": told.question} if told.question else {}
-        if os.getppid() != parent:
-            ended["orphaned"] = ""
-        _end(client, dataset, operation, own, ended)
+    except BaseException as error:
+        _end(client, dataset, operation, own, {"failed": _line(f"{type(error).__name__}: {error}")})
+        raise
+    ended: dict[Kind, str] = {"asks": told.question} if told.question else {}
+    if os.getppid() != parent:
+        ended["orphaned"] = ""
+    _end(client, dataset, operation, own, ended)
 
 
 def read_under_way(client: redis.Redis, dataset: str) -> Mapping[str, Told]:

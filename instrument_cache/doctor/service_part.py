@@ -52,7 +52,7 @@ def look_at_region(name: str, settings: S3Settings, env: Environment) -> Iterato
     try:
         # One try: whoever asks the doctor wants to know of each failure.
         store = ObjectStore(settings, s3_client(settings, silence_s=_TIMEOUT_S, tries=1))
-        took_ms = min(_listed_ms(store) for _ in range(_S3_LISTS))
+        took_ms = _quickest_ms(store, limit_ms)
     except ObjectStoreUnavailable as error:
         first = name == "first"
         yield Finding(
@@ -76,6 +76,16 @@ def look_at_region(name: str, settings: S3Settings, env: Environment) -> Iterato
         )
         return
     yield Finding(f"s3:{name}", "ok", f"{settings.endpoint} lists the bucket {settings.bucket!r}")
+
+
+def _quickest_ms(store: ObjectStore, limit_ms: float) -> float:
+    """Of some lists, or of the first that is quick enough."""
+    took_ms = _listed_ms(store)
+    for _ in range(_S3_LISTS - 1):
+        if took_ms <= limit_ms:
+            break
+        took_ms = min(took_ms, _listed_ms(store))
+    return took_ms
 
 
 def _listed_ms(store: ObjectStore) -> float:

@@ -60,7 +60,7 @@ class SecretRotation:
 
         With `back` what is under way is turned back, and nothing is begun. Returns name → why it could not be done.
         """
-        with self._alone(run_id):
+        with self._alone("switch", run_id):
             return {name: self._switch(name, back) for name in names}
 
     def finish(self, names: Sequence[str], run_id: str) -> dict[str, str]:
@@ -69,7 +69,7 @@ class SecretRotation:
         Raises RotationError if an old secret was asked for after it had gone: it is good again, the others are done.
         """
         waiting, refused = {}, []
-        with self._alone(run_id):
+        with self._alone("finish", run_id):
             for name in names:
                 rotation = self.rotation(name)
                 rotation.switch()
@@ -109,9 +109,9 @@ class SecretRotation:
         return redis_client(redis_url(self._env), name="rotation")
 
     @contextmanager
-    def _alone(self, run_id: str) -> Iterator[None]:
+    def _alone(self, step: str, run_id: str) -> Iterator[None]:
         with (
-            under_way(self._client, self.dataset, OPERATION, "switch", run_id),
+            under_way(self._client, self.dataset, OPERATION, step, run_id),
             operation_lock(self._client, self.dataset, OPERATION, run_id),
         ):
             yield

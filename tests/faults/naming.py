@@ -24,6 +24,8 @@ from tests.faults.fault_stack import FaultStack
 from tests.servers import wait_until
 
 NAMED_S_MAX: Final = 60.0
+# As the page's own script has it.
+PAGE_EVERY_S: Final = 15.0
 _PAUSE_S: Final = 2.0
 # Fault → the part by which it is named, and what the sentence says.
 EXPECTED: Final[dict[str, tuple[str, str]]] = {

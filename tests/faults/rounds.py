@@ -19,7 +19,17 @@ from tests.faults.checker import Finding, Observed, check
 from tests.faults.expected import Expected, LogRecord, expected_of
 from tests.faults.fault_stack import FaultStack, running_fault_stack
 from tests.faults.faults import FAULTS, Situation
-from tests.faults.naming import EXPECTED, Named, Naming, OpenPage, environment_of, examine_stack, lasting_reds, naming
+from tests.faults.naming import (
+    EXPECTED,
+    PAGE_EVERY_S,
+    Named,
+    Naming,
+    OpenPage,
+    environment_of,
+    examine_stack,
+    lasting_reds,
+    naming,
+)
 from tests.faults.product_account import counted
 from tests.faults.traffic import (
     LOG_KEYS,
@@ -39,8 +49,7 @@ RECOVERY_S: Final = 240.0
 _RECORDS_BEFORE: Final = 100
 _LETTERS_TIMEOUT_S: Final = 60.0
 _CALM_S: Final = 1.0
-# As the page's own script has it; in a short round somebody loads it again and again.
-_PAGE_EVERY_S: Final = 15.0
+# In a short round somebody loads the page again and again.
 _PAGE_SHORT_EVERY_S: Final = 5.0
 
 
@@ -73,7 +82,7 @@ class Field:
 
     def run(self, fault: str, seed: int, long: bool = False) -> Round:
         """One round of one fault. The stack is whole before and after it, or AssertionError tells why not."""
-        with OpenPage(self.overviews, _PAGE_EVERY_S if long else _PAGE_SHORT_EVERY_S) as page:
+        with OpenPage(self.overviews, PAGE_EVERY_S if long else _PAGE_SHORT_EVERY_S) as page:
             return self._run(page, fault, seed, long)
 
     def _run(self, page: OpenPage, fault: str, seed: int, long: bool) -> Round:

@@ -25,7 +25,7 @@ from instrument_cache.under_way import read_under_way
 from local_stack.airflow_api import AirflowApi
 from local_stack.instance import DATASET
 from local_stack.synthetic import synthetic_cusip, synthetic_rows
-from tests.faults.naming import Naming, OpenPage, naming
+from tests.faults.naming import PAGE_EVERY_S, Naming, OpenPage, naming
 from tests.faults.operations.expected import expected_of
 from tests.faults.operations.rounds import OperationRound, Wrong
 from tests.servers import wait_until
@@ -42,8 +42,6 @@ _TASKS: Final[Mapping[str, tuple[str, ...]]] = {
     "cache_reconcile": ("compare",),
     "cache_backup": ("export", "verify"),
 }
-# As the page's own script has it.
-_PAGE_EVERY_S: Final = 15.0
 
 
 class Victims:
@@ -119,7 +117,7 @@ class AirflowField:
         if kill.dag == "cache_reconcile":
             self._damage(chance)
         run_id = self._api.trigger(kill.dag, fault, {"budget": _BUDGET} if kill.waiting else {})
-        with OpenPage(Overviews(self._env), _PAGE_EVERY_S) as page:
+        with OpenPage(Overviews(self._env), PAGE_EVERY_S) as page:
             doctor = Naming(partial(examine, self._env), fault, expected_of(fault))
             victims = self._await_victims(kill, run_id, chance)
             with naming(doctor):

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from instrument_cache.doctor import examine
 from instrument_cache.operation_lock import TTL_S
 from instrument_cache.overview.service import Overviews
-from tests.faults.naming import Named, Naming, OpenPage, naming
+from tests.faults.naming import PAGE_EVERY_S, Named, Naming, OpenPage, naming
 from tests.faults.operations.attempt import Attempt
 from tests.faults.operations.expected import expected_of
 from tests.faults.operations.faults import OPERATION_FAULTS, At
@@ -29,8 +29,7 @@ from tests.servers import wait_until
 
 TRIES_MAX: Final = 5
 _PAUSE_S: Final = 1.0
-# As the page's own script has it; in a short round somebody loads it again and again.
-_PAGE_EVERY_S: Final = 15.0
+# In a short round somebody loads the page again and again.
 _PAGE_SHORT_EVERY_S: Final = 2.0
 _ENDED: Final = frozenset({FAILED, ASKS})
 
@@ -132,7 +131,7 @@ class OperationsField:
                 sentinels.wait_for_replica()
             trials = _Trials(scene, folder)
             env = scene.environment_of_doctor()
-            page = stack.enter_context(OpenPage(Overviews(env), _PAGE_EVERY_S if long else _PAGE_SHORT_EVERY_S))
+            page = stack.enter_context(OpenPage(Overviews(env), PAGE_EVERY_S if long else _PAGE_SHORT_EVERY_S))
             doctor = Naming(partial(examine, env), fault, expected_of(fault))
             with naming(doctor):
                 code = chosen.harm(At(scene, chance, long, calls.__getitem__, trials.start, sentinels))
